@@ -1,0 +1,1 @@
+"""Human Motion Diffusion from scratch."""

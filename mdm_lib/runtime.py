@@ -1,0 +1,70 @@
+"""Where and how to compute: device, precision, threads, seeds. Decided here and nowhere else."""
+
+import contextlib
+import os
+import platform
+
+import torch
+
+from mdm_lib.errors import InputError
+
+#: CI and impatient readers set MDM_FAST=1: long notebook cells then run a shortened version.
+FAST = os.environ.get("MDM_FAST", "") not in ("", "0")
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device to compute on: the one named, else CUDA, else Apple's MPS, else the CPU."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if name is None:
+        return torch.device(available[0])
+    if name.split(":")[0] not in available:
+        raise InputError(f"device {name!r} is not available here; use one of: {', '.join(available)}")
+    return torch.device(name)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """True where the hardware multiplies bfloat16 faster than float32.
+
+    Emulated bfloat16 is slower than float32, so this asks for the instructions
+    themselves: AVX512-BF16 or AMX on a CPU, compute capability 8 on CUDA.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def autocast(device: torch.device, precision: str = "auto"):
+    """Context for the model's forward pass: bfloat16 where it is fast ("auto"), or as told.
+
+    Args:
+        precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+    """
+    if precision == "bf16" or (precision == "auto" and has_fast_bfloat16(device)):
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def set_threads(count: int | None = None) -> None:
+    """Set the number of CPU threads: as told, else all the cores this process may use."""
+    if count is None:
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(count)
+
+
+def start_notebook(seed: int = 0) -> None:
+    """The set-up call of every chapter: one thread, fixed seed, and a line that says what runs here.
+
+    One thread, because a notebook's toy networks gain nothing from two, and because
+    idle threads of one process slow down every other process of a busy laptop.
+    """
+    set_threads(1)
+    torch.manual_seed(seed)
+    device = pick_device()
+    mode = "short version (MDM_FAST=1)" if FAST else "full version"
+    print(f"python {platform.python_version()}, torch {torch.__version__}, device {device}, {mode}")
