@@ -1,1 +1,26 @@
-"""Human Motion Diffusion from scratch."""
+"""Human Motion Diffusion from scratch: the package that the course builds, chapter by chapter."""
+
+from mdm_lib.checkpoint import Checkpoint, load_checkpoint
+from mdm_lib.config import PRESETS, Config
+from mdm_lib.data import MotionClips, load_clips
+from mdm_lib.errors import InputError
+from mdm_lib.model import MDM, PositionalEncoding
+from mdm_lib.sampling import generate, sample
+from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.training import train
+
+__all__ = [
+    "MDM",
+    "PRESETS",
+    "Checkpoint",
+    "Config",
+    "InputError",
+    "MotionClips",
+    "NoiseScheduler",
+    "PositionalEncoding",
+    "generate",
+    "load_checkpoint",
+    "load_clips",
+    "sample",
+    "train",
+]

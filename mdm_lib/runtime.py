@@ -5,6 +5,7 @@ import os
 import platform
 
 import torch
+import torch.distributed as dist
 
 from mdm_lib.errors import InputError
 
@@ -45,15 +46,42 @@ def autocast(device: torch.device, precision: str = "auto"):
     Args:
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
     """
-    if precision == "bf16" or (precision == "auto" and has_fast_bfloat16(device)):
+    if precision_name(device, precision) == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 
+def precision_name(device: torch.device, precision: str = "auto") -> str:
+    """What ``autocast`` will compute in, for messages."""
+    return "bfloat16" if precision == "bf16" or (precision == "auto" and has_fast_bfloat16(device)) else "float32"
+
+
+@contextlib.contextmanager
+def process_group(device: torch.device):
+    """Join the other processes when started by ``torchrun``; yields this process's device."""
+    if not dist.is_torchelastic_launched():
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def is_first_process() -> bool:
+    """True in a program of one process, and in the first of several."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 def set_threads(count: int | None = None) -> None:
-    """Set the number of CPU threads: as told, else all the cores this process may use."""
+    """Set the number of CPU threads: as told, else the cores, shared with torchrun's other processes."""
     if count is None:
-        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        count = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(count)
 
 

@@ -1,5 +1,25 @@
 """Motion data: one container, ``MotionClips``, and the doors through which motion comes in."""
 
-from mdm_lib.data.clips import FPS, MotionClips
+from collections.abc import Sequence
 
-__all__ = ["FPS", "MotionClips"]
+from mdm_lib.data.clips import FPS, MotionClips
+from mdm_lib.data.humanact12 import download_humanact12, load_humanact12
+from mdm_lib.data.synthetic import synthetic_clips
+from mdm_lib.errors import InputError
+
+__all__ = ["FPS", "MotionClips", "download_humanact12", "load_clips", "load_humanact12", "synthetic_clips"]
+
+
+def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None) -> MotionClips:
+    """Open a data set by the words that ``--data`` takes.
+
+    Args:
+        spec: ``"synthetic"``, ``"synthetic:N"`` (N clips) or ``"humanact12:PATH"``.
+        label_names: names of the labels in a HumanAct12Poses file whose labels are not HumanAct12's.
+    """
+    door, _, where = spec.partition(":")
+    if door == "synthetic" and (not where or where.isdigit()):
+        return synthetic_clips(int(where)) if where else synthetic_clips()
+    if door == "humanact12" and where:
+        return load_humanact12(where, label_names)
+    raise InputError(f"unknown data {spec!r}; use synthetic, synthetic:NUMBER or humanact12:PATH")

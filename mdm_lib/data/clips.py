@@ -42,7 +42,7 @@ class MotionClips:
             raise InputError(f"{self.source}: there are no clips in it")
         if self.joints.dim() != 4 or self.joints.shape[2:] != (NUM_JOINTS, 3):
             raise InputError(
-                f"{self.source}: clips must be [frames, {NUM_JOINTS} joints, 3], these are {list(self.joints.shape[1:])}; "
+                f"{self.source}: clips must be [frames, {NUM_JOINTS}, 3], these are {list(self.joints.shape[1:])}; "
                 f"bring them to SMPL's first {NUM_JOINTS} joints (mdm_lib.skeleton.JOINT_NAMES)"
             )
         checks = {
@@ -187,7 +187,11 @@ def random_windows(
 
 
 def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-    """Frames ``start … start + num_frames`` of each chosen clip, facing forward: joints ``[B, F, J, 3]``, mask ``[B, F]``."""
+    """Frames ``start … start + num_frames`` of each chosen clip, facing forward.
+
+    Returns:
+        joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame).
+    """
     frames = start[:, None] + torch.arange(num_frames, device=index.device)
     mask = frames < clips.lengths[index][:, None]
     frames = torch.minimum(frames, clips.lengths[index][:, None] - 1)  # padding repeats the last pose and is masked

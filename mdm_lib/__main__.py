@@ -1,0 +1,5 @@
+"""``python -m mdm_lib``."""
+
+from mdm_lib.cli import main
+
+main()

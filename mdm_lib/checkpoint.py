@@ -1,0 +1,152 @@
+"""A checkpoint: one file that holds everything that sampling, showing and resuming need."""
+
+import difflib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+from mdm_lib.config import Config
+from mdm_lib.data.clips import FPS
+from mdm_lib.errors import InputError
+from mdm_lib.features import REPRESENTATIONS, Representation
+from mdm_lib.files import write_atomically
+from mdm_lib.model import MDM
+from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+
+FORMAT = 1
+KEYS = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with all that is needed to sample from it.
+
+    Args:
+        config: the recipe it was made by.
+        label_names: the actions, in the order of their ids.
+        representation: joints ↔ features, with its fitted normaliser.
+        model: the denoiser, with the averaged (EMA) weights.
+        source: the data it was trained on, in a few words.
+        training: what resuming needs (see ``mdm_lib.training.Trainer``); ``None`` in a model made to be shared.
+    """
+
+    config: Config
+    label_names: tuple[str, ...]
+    representation: Representation
+    model: MDM
+    source: str
+    training: dict | None = None
+
+    @property
+    def scheduler(self) -> NoiseScheduler:
+        """The noise scheduler the model was trained with, on the model's device."""
+        scheduler = NoiseScheduler(self.config.num_timesteps, self.config.schedule)
+        return scheduler.to(self.representation.mean.device)
+
+    def action_id(self, action: str | int) -> int:
+        """The id of an action given by name or number."""
+        return find_action(self.label_names, action)
+
+    def to(self, device) -> "Checkpoint":
+        """Move model and normaliser (in place, as in torch)."""
+        self.model.to(device)
+        self.representation.to(device)
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to one file, atomically."""
+        content = io.BytesIO()
+        torch.save(
+            {
+                "format": FORMAT,
+                "config": self.config.to_dict(),
+                "label_names": list(self.label_names),
+                "skeleton": {"joint_names": list(JOINT_NAMES), "parents": list(PARENTS)},
+                "fps": FPS,
+                "source": self.source,
+                "normaliser": self.representation.state_dict(),
+                "model": self.model.state_dict(),
+                "training": self.training,
+            },
+            content,
+        )
+        return write_atomically(path, content.getbuffer())
+
+
+def find_action(label_names: tuple[str, ...], action: str | int) -> int:
+    """The id of an action given by name or number; an unknown one is an ``InputError`` that suggests the nearest."""
+    name = str(action).strip()
+    if name in label_names:
+        return label_names.index(name)
+    if name.lstrip("-").isdigit():
+        if 0 <= int(name) < len(label_names):
+            return int(name)
+        raise InputError(f"action id {name} is out of range; this model knows 0 to {len(label_names) - 1}")
+    near = difflib.get_close_matches(name.lower(), label_names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"unknown action {name!r}; {hint}This model knows: {', '.join(label_names)}")
+
+
+def build(config: Config, num_actions: int) -> tuple[Representation, MDM]:
+    """An untrained model and its representation, of the sizes that ``config`` names."""
+    representation = REPRESENTATIONS[config.representation]()
+    model = MDM(
+        num_actions, NUM_JOINTS, config.latent_dim, config.num_layers, config.num_heads, config.ff_size,
+        config.dropout, num_features=representation.num_features,
+    )  # fmt: skip
+    return representation, model
+
+
+def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """Read a checkpoint; code inside the file is never run.
+
+    Raises:
+        InputError: no such file, a damaged one, one of another program, skeleton or newer version.
+    """
+    content = _read(Path(path), device)
+    if not isinstance(content, dict) or "format" not in content:
+        raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
+    if content["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {content['format']}, this version reads up to {FORMAT}; update mdm_lib to open it"
+        )
+    if missing := sorted(KEYS - set(content)):
+        raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
+    skeleton = content["skeleton"]
+    if skeleton["joint_names"] != list(JOINT_NAMES) or skeleton["parents"] != list(PARENTS):
+        raise InputError(
+            f"{path} was trained on another skeleton ({len(skeleton['joint_names'])} joints); "
+            f"this version needs SMPL's first {NUM_JOINTS} joints"
+        )
+    config = Config.from_dict(content["config"])
+    representation, model = build(config, len(content["label_names"]))
+    try:
+        representation.load_state_dict(content["normaliser"])
+        model.load_state_dict(content["model"])
+    except RuntimeError as error:
+        raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew") from error
+    return Checkpoint(
+        config, tuple(content["label_names"]), representation, model.eval(), content["source"], content["training"]
+    ).to(device)
+
+
+def saved_step(path: Path) -> int:
+    """The step at which a checkpoint was saved, without reading its weights; -1 where nothing can be resumed."""
+    content = _read(path, "cpu", mmap=True)
+    training = content.get("training") if isinstance(content, dict) else None
+    return training["step"] if training else -1
+
+
+def _read(path: Path, device: str | torch.device, mmap: bool = False):
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}; train one with `python -m mdm_lib train`, or check the path")
+    try:
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except UnpicklingError as error:
+        raise InputError(f"{path} holds more than weights and plain values, so it was not opened") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged or cut short; copy it again, or use an older checkpoint") from error

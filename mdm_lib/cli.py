@@ -1,0 +1,290 @@
+"""The command line: ``python -m mdm_lib train | sample | visualise | demo | download``."""
+
+import locale
+import sys
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from mdm_lib import runtime
+from mdm_lib.checkpoint import Checkpoint, find_action, load_checkpoint
+from mdm_lib.config import PRESETS, Config
+from mdm_lib.data import FPS, MotionClips, download_humanact12, load_clips
+from mdm_lib.errors import InputError
+from mdm_lib.features import REPRESENTATIONS
+from mdm_lib.files import load_motions, save_motions
+from mdm_lib.runs import RunFolder, resume_point, run_training
+from mdm_lib.sampling import sample
+from mdm_lib.training import Trainer
+from mdm_lib.training import train as train_steps
+from mdm_lib.visualise import plot_losses, save_film_strip, save_gif
+
+#: What a long run says at its start, at a checkpoint, when stopped and at its end.
+MESSAGES = {
+    "en": {
+        "start": "Training on {data}: {clips} clips, {parameters:.1f} M parameters, {device} ({precision})",
+        "resume": "Resuming at step {step}",
+        "checkpoint": "-> checkpoint: {path}",
+        "stopped": "Stopped; nothing is lost: {path}\nGo on with: python -m mdm_lib train {arguments} --resume",
+        "final": "Done. Model: {path}   loss plot: {plot}",
+        "done_already": "This run is finished at step {step}. Give a larger --steps, --epochs or --minutes to train on.",
+    },
+    "ja": {
+        "start": "学習を開始します: {data}、{clips} クリップ、パラメータ {parameters:.1f} M、{device} ({precision})",
+        "resume": "ステップ {step} から再開します",
+        "checkpoint": "-> チェックポイント: {path}",
+        "stopped": "停止しました。途中までの結果は保存済みです: {path}\n再開: python -m mdm_lib train {arguments} --resume",
+        "final": "完了しました。モデル: {path}   損失のグラフ: {plot}",
+        "done_already": "この学習はステップ {step} で完了しています。続けるには --steps などを大きくしてください。",
+    },
+}
+
+
+class OneLineErrors(click.Group):
+    """A group whose commands print what the user can mend as one line, and exit with code 2."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+
+
+# flags take hyphens and underscores alike
+CONTEXT = {"token_normalize_func": lambda flag: flag.replace("_", "-"), "max_content_width": 100}
+device_option = click.option("--device", help="cpu, cuda or mps; default: the fastest there is.")
+precision_option = click.option(
+    "--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True,
+    help="auto: bfloat16 where the hardware is fast at it.",
+)  # fmt: skip
+
+
+@click.group(cls=OneLineErrors, context_settings=CONTEXT)
+@click.version_option(package_name="mdm_lib", prog_name="mdm_lib")
+def main():
+    """Human Motion Diffusion from scratch: train a motion diffusion model, sample from it, look at it."""
+
+
+@main.command(context_settings={"show_default": True})
+@click.option("--data", default="synthetic", metavar="DATA", help="synthetic, synthetic:NUMBER or humanact12:PATH.")
+@click.option("--label-names", metavar="A,B,…", help="Names of a file's labels where they are not HumanAct12's.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="tiny: minutes; small: CPU, about an hour; paper: GPU.  [default: tiny]",
+)
+@click.option("--out", default="checkpoints", metavar="FOLDER", help="Where checkpoints, log.csv and the plot go.")
+@click.option("--epochs", type=click.IntRange(1), help="Budget: passes over the clips.  [default: the preset's]")
+@click.option("--steps", type=click.IntRange(1), help="Budget: optimiser steps.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Budget: time, made into steps once measured.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--save-every", type=click.IntRange(1), metavar="STEPS", help="Checkpoint interval.  [default: a sixth of the run]"
+)
+@click.option("--log-every", type=click.IntRange(1), default=50, metavar="STEPS", help="Console and log.csv interval.")
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.")
+@click.option("--seed", type=int)
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
+@click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
+@click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
+@click.option("--schedule", type=click.Choice(["linear", "cosine"]))
+@click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
+@device_option
+@precision_option
+@click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
+@click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
+def train(
+    data,
+    label_names,
+    preset,
+    out,
+    epochs,
+    steps,
+    minutes,
+    resume,
+    save_every,
+    log_every,
+    device,
+    precision,
+    compile,
+    lang,
+    **settings,
+):
+    """Train a model.
+
+    Without options: a tiny model on the embedded synthetic motion, a few minutes on a laptop.
+    Ctrl-C saves, and --resume goes on bit for bit.
+    """
+    if sum(budget is not None for budget in (epochs, steps, minutes)) > 1:
+        raise InputError("give one budget: --epochs, --steps or --minutes")
+    say = _speaker(lang)
+    runtime.set_threads()
+    with runtime.process_group(runtime.pick_device(device)) as device:
+        clips, _ = load_clips(data, label_names.split(",") if label_names else None).split()
+        asked = {name: value for name, value in settings.items() if value is not None}
+        config = replace(PRESETS[preset or "tiny"], **asked)
+        checkpoint = None
+        if resume:
+            named = config.to_dict() if preset else asked
+            checkpoint = resume_point(out, {n: v for n, v in named.items() if n != "epochs"}, device)
+        else:
+            RunFolder(out).refuse_if_used()
+        config = checkpoint.config if checkpoint else config
+        options = {"steps": steps, "epochs": epochs, "minutes": minutes}
+        _train_into(out, clips, config, checkpoint, data, say, log_every=log_every, save_every=save_every,
+                    device=device, precision=precision, compile=compile, **options)  # fmt: skip
+
+
+def _speaker(lang: str | None):
+    """Print a line of ``MESSAGES`` in the language asked for, else in that of the locale."""
+    lang = lang or ("ja" if (locale.getlocale()[0] or "").startswith(("ja", "Japanese")) else "en")
+
+    def say(message: str, **facts) -> None:
+        if runtime.is_first_process():
+            tqdm.write(MESSAGES[lang][message].format(**facts))
+
+    return say
+
+
+def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | None, say) -> None:
+    parameters = sum(p.numel() for p in trainer.model.parameters()) / 1e6
+    precision = runtime.precision_name(trainer.device, trainer.precision)
+    say("start", data=clips.source, clips=len(clips), parameters=parameters, device=trainer.device, precision=precision)
+    if checkpoint:
+        say("resume", step=checkpoint.training["step"])
+
+
+def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, data: str, say, **options):
+    """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks."""
+    speaks, bar, path = runtime.is_first_process(), None, None
+    for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
+        if not speaks:
+            continue
+        if bar is None:
+            _introduce(trainer, clips, checkpoint, say)
+            bar = tqdm(initial=trainer.step - 1, unit="step", disable=None, dynamic_ncols=True, smoothing=0.05)
+        if kind == "step":
+            bar.total = trainer.total_steps
+            bar.update()
+        elif kind == "log":
+            epochs = "?" if trainer.total_steps is None else trainer.epoch_at(trainer.total_steps)
+            bar.write(
+                "Epoch {}/{}, Loss: {loss:.4f}  MSE: {mse:.4f}  Vel: {vel:.4f}".format(trainer.epoch, epochs, **row)
+            )
+        elif kind == "stopped":
+            bar.close()
+            say("stopped", path=path, arguments=f"--data {data} --out {out}")
+            sys.exit(130)
+        elif trainer.step < trainer.total_steps:
+            say("checkpoint", path=path)
+    if bar is not None:
+        bar.close()
+        plot = Path(out) / "loss.png"
+        plot_losses(Path(out) / "log.csv", plot)
+        say("final", path=path, plot=plot)
+    elif speaks:
+        say("done_already", step=checkpoint.training["step"])
+
+
+@main.command("sample", context_settings={"show_default": True})
+@click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
+@click.option("--action", help="What to do, by name: --action jump.")
+@click.option("--action-id", type=int, help="The same, by number: --action_id 3.")
+@click.option("--num-samples", type=click.IntRange(1), default=4)
+@click.option("--steps", type=int, help="DDIM steps.  [default: DDPM over all the model's steps]")
+@click.option("--eta", type=float, default=0.0, help="Noise that DDIM adds back, 0 to 1.")
+@click.option("--frames", type=int, help="Length, 20 frames a second.  [default: the model's]")
+@click.option("--seed", type=int, default=0)
+@click.option("--output-path", metavar="FILE", help="[default: output/generated_actionA_samplesN.npy]")
+@device_option
+@precision_option
+def sample_command(
+    checkpoint, action, action_id, num_samples, steps, eta, frames, seed, output_path, device, precision
+):
+    """Make motions of one action: a .npy [N, frames, 22, 3] in metres, and a .json that describes it."""
+    if (action is None) == (action_id is None):
+        raise InputError("say which action: --action NAME or --action_id NUMBER")
+    runtime.set_threads()
+    model = load_checkpoint(checkpoint, runtime.pick_device(device))
+    label = model.action_id(action if action is not None else action_id)
+    motions = _sample_with_bar(
+        model, label, num_samples, num_steps=steps, eta=eta, num_frames=frames, seed=seed, precision=precision
+    )
+    path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
+    made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": f"ddim {steps} eta {eta}" if steps else "ddpm"}
+    save_motions(path, motions, [label] * num_samples, model.label_names, made_by)
+    click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / FPS:.1f} s each -> {path}")
+    click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")
+
+
+def _sample_with_bar(model: Checkpoint, action, num_samples: int, **options) -> np.ndarray:
+    total = options["num_steps"] or model.config.num_timesteps
+    steps = tqdm(sample(model, action, num_samples, **options), total=total, unit="step", disable=None)
+    last = deque(steps, maxlen=1).pop()
+    return model.representation.decode(last.pred_x0).cpu().numpy()
+
+
+@main.command(context_settings={"show_default": True})
+@click.option("--input", "input_path", required=True, metavar="FILE.npy", type=Path)
+@click.option(
+    "--output", metavar="FILE", type=Path, help=".gif moves, .png is a film strip.  [default: both, beside the input]"
+)
+@click.option("--title", default="")
+def visualise(input_path, output, title):
+    """Draw motions as an animated GIF and a film strip."""
+    motions, about = load_motions(input_path)
+    look = {"title": title, "lengths": about.get("lengths"), "captions": about.get("label_names")}
+    for path in [output] if output else [input_path.with_suffix(".gif"), input_path.with_suffix(".png")]:
+        if path.suffix not in (".gif", ".png"):
+            raise InputError(f"{path}: the output is a .gif (moving) or a .png (film strip)")
+        (save_gif if path.suffix == ".gif" else save_film_strip)(path, motions, **look)
+        click.echo(f"-> {path}")
+
+
+@main.command(context_settings={"show_default": True})
+@click.option("--action", default="jump", help="What the model shall do.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=0.7, help="How long to train.")
+@click.option("--out", default="output", metavar="FOLDER", type=Path)
+@click.option("--seed", type=int, default=0)
+def demo(action, minutes, out, seed):
+    """Train a small model for a short while, make motions with it, and draw them. About a minute."""
+    runtime.set_threads()
+    clips, _ = load_clips("synthetic").split()
+    config = replace(PRESETS["tiny"], seed=seed)
+    find_action(clips.label_names, action)  # before the training, not after it
+    click.echo(f"1. Training a tiny model for {minutes:g} min on {len(clips)} synthetic clips")
+    with tqdm(unit="step", disable=None, dynamic_ncols=True) as bar:
+        for trainer in train_steps(clips, config, minutes=minutes):
+            bar.total = trainer.total_steps
+            bar.update()
+            if trainer.step % 50 == 0:
+                bar.set_postfix(loss=f"{trainer.losses()['loss']:.3f}")
+    model = trainer.checkpoint()
+    click.echo(f"2. Making 3 motions: {action}")
+    motions = _sample_with_bar(model, action, 3, num_steps=20, seed=seed)
+    title = f"MDM - {action}, {trainer.step} training steps"
+    written = [
+        model.save(out / "demo.pth"),
+        save_gif(out / f"demo_{action}.gif", motions, title=title),
+        save_film_strip(out / f"demo_{action}.png", motions, title=title),
+    ]
+    click.echo("3. Look at them:\n" + "\n".join(f"   {path}" for path in written))
+
+
+@main.group(cls=OneLineErrors)
+def download():
+    """Fetch a data set."""
+
+
+@download.command(context_settings={"show_default": True})
+@click.option("--folder", default="data/humanact12", metavar="FOLDER")
+def humanact12(folder):
+    """Fetch HumanAct12Poses from where the official repository does."""
+    path = download_humanact12(folder)
+    click.echo(f"Train on it: python -m mdm_lib train --data humanact12:{path}")
