@@ -78,8 +78,10 @@ def is_first_process() -> bool:
 
 
 def set_threads(count: int | None = None) -> None:
-    """Set the number of CPU threads: as told, else the cores, shared with torchrun's other processes."""
-    if count is None:
+    """Set the number of CPU threads: as told, else as OMP_NUM_THREADS says, else one a core (shared under torchrun)."""
+    if count is None and "OMP_NUM_THREADS" in os.environ and "LOCAL_WORLD_SIZE" not in os.environ:
+        count = int(os.environ["OMP_NUM_THREADS"])  # torchrun sets it too, to 1 and of its own accord
+    elif count is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         count = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(count)

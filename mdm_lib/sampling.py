@@ -58,8 +58,8 @@ def ddim(
 
 
 def ddim_timesteps(num_timesteps: int, num_steps: int) -> list[int]:
-    """``num_steps`` timesteps from T-1 down to 0, evenly spaced; a single step is taken from T-1."""
-    return torch.linspace(num_timesteps - 1, 0, num_steps).round().long().tolist()
+    """``num_steps`` timesteps, evenly spaced, that begin at T-1, where the noise begins (Lin et al. 2023, table 2)."""
+    return [round(num_timesteps * (1 - i / num_steps)) - 1 for i in range(num_steps)]
 
 
 @torch.no_grad()

@@ -15,20 +15,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mdm_lib.data.clips import FPS
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
-from mdm_lib.skeleton import BONES, JOINT, NUM_JOINTS, side
+from mdm_lib.skeleton import BONES, JOINT, JOINT_NAMES, NUM_JOINTS, side
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-SIDE_COLOURS = {"left": (0, 114, 178), "right": (213, 94, 0), "centre": (70, 70, 76)}
-PAPER, FLOOR, GRID, METRE = (255, 255, 255), (243, 245, 247), (225, 229, 234), (197, 204, 212)
-SHADOW, TRAIL, TEXT, FAINT_TEXT = (212, 217, 223), (150, 158, 168), (38, 40, 46), (112, 118, 128)
+# Okabe and Ito's blue and vermilion, which colour-blind readers can tell apart.
+SIDE_COLOURS = {"left": (0, 114, 178), "right": (213, 94, 0), "centre": (70, 72, 80)}
+PAPER, FLOOR, GRID, METRE = (255, 255, 255), (244, 246, 248), (228, 232, 236), (192, 200, 208)
+TORSO, SHADOW, PROGRESS = (204, 208, 216), (212, 218, 224), (148, 156, 168)
+TEXT, FAINT_TEXT = (36, 40, 48), (108, 116, 128)
 
 AZIMUTH, ELEVATION = math.radians(-35), math.radians(17)
 #: Rows: the picture's right, the picture's up, and the way to the viewer, in world coordinates.
@@ -38,14 +41,19 @@ CAMERA = np.array([
     [math.sin(AZIMUTH) * math.cos(ELEVATION), math.sin(ELEVATION), math.cos(AZIMUTH) * math.cos(ELEVATION)],
 ])  # fmt: skip
 
-SUPERSAMPLE = 3  # panels are drawn this much larger and shrunk: Pillow's shapes have hard edges
-LIMB_RADIUS, HEAD_RADIUS, EDGE = 0.032, 0.105, 0.014  # metres
-SHADES = 5  # far limbs are lighter, in this many steps
+SUPERSAMPLE = 3  # panels are drawn this much larger and shrunk, because Pillow's shapes have hard edges
+RADIUS, EDGE, HEAD_RADIUS, HEAD_RISE = 0.036, 0.016, 0.1, 0.06  # metres; the head's middle is above SMPL's head joint
+SHADES = 12  # far limbs are paler, in this many steps
 FOLLOW_FROM = 1.0  # metres of travel from which the camera goes along
 PAD = 16  # pixels around everything
+GROUND = np.array([1.0, 0.0, 1.0])
 
-PARENT, CHILD = (np.array(joints) for joints in zip(*BONES, strict=True))
-BONE_SIDES = [side(child) for child in CHILD]
+# The trunk is one shape with these corners; the bones from the spine to hips and shoulders would only clutter it.
+TORSO_CORNERS = [JOINT[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
+DRAWN = [(a, b) for a, b in BONES if not JOINT_NAMES[b].endswith(("hip", "collar", "shoulder"))]
+PARENT, CHILD = (list(joints) for joints in zip(*DRAWN, strict=True))
+SIDES = [side(child) for child in CHILD]
+RADII = np.where(np.array(SIDES) == "centre", 0.6, 1.0) * RADIUS
 
 
 # --- What a reader calls --------------------------------------------------------------------------------------
@@ -71,19 +79,22 @@ def draw_frames(
         As many pictures as the longest motion has frames.
 
     Raises:
-        InputError: on a wrong shape, NaN in a real frame, or lengths or captions that do not match.
+        InputError: on a wrong shape, NaN in a real frame, lengths or captions that do not match, or an ``fps``
+            that is not from 1 to 50.
     """
+    if not 1 <= fps <= 50:
+        raise InputError(f"fps must be from 1 to 50 (browsers slow faster GIFs down), not {fps}; motion here has {FPS}")
     joints, lengths, captions = _check(motions, lengths, captions)
     num_motions, num_frames = joints.shape[:2]
     focus = _camera_path(joints)
     view = _fit_view(joints - focus[:, :, None], height or (400 if num_motions == 1 else 300))
     page = _Page(view, num_motions, min(num_motions, 4), title, captions)
+    figures = [_Figures(view, joints[n], focus[n]) for n in range(num_motions)]
     frames = []
     for f in range(num_frames):
         picture = page.blank.copy()
         for n, corner in enumerate(page.corners):
-            panel = _draw_pose(view, joints[n, f], focus[n, f], joints[n, : f + 1, 0], ended=f >= lengths[n])
-            picture.paste(panel, corner)
+            picture.paste(figures[n].draw(f, ended=f >= lengths[n]), corner)
             page.draw_progress(picture, corner, min(f + 1, lengths[n]) / num_frames, lengths[n] / num_frames)
         page.draw_clock(picture, f"{f / fps:.2f} s")
         frames.append(picture)
@@ -91,22 +102,15 @@ def draw_frames(
 
 
 def save_gif(path, motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, fps: float = FPS):
-    """Write the pictures of ``draw_frames`` as an endless GIF.
+    """Write the pictures of ``draw_frames`` as an endless GIF, atomically; returns the path.
 
-    A GIF's clock counts hundredths of a second; rates that do not fit it are kept on average.
-
-    Raises:
-        InputError: as ``draw_frames``, and when ``fps`` is not between 1 and 50.
+    A GIF's clock counts hundredths of a second; rates that do not fit it are kept on average. Arguments and errors
+    as ``draw_frames``.
     """
-    if not 1 <= fps <= 50:
-        raise InputError(f"fps must be from 1 to 50 (browsers slow faster GIFs down), not {fps}; motion here has {FPS}")
     frames = draw_frames(motions, lengths, captions, title, fps)
-    # One palette for all, from two of the frames: a search in each would take longer than the drawing.
-    sample = Image.fromarray(np.concatenate([frames[0], frames[len(frames) // 2]]))
-    palette = sample.quantize(128, method=Image.Quantize.MEDIANCUT)
-    first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    first, *rest = [_quantise(frame) for frame in frames]
     ticks = [round(100 * f / fps) for f in range(len(frames) + 1)]
-    duration = [10 * (end - start) for start, end in zip(ticks, ticks[1:], strict=False)]
+    duration = [10 * (end - start) for start, end in pairwise(ticks)]
     content = BytesIO()
     first.save(content, "GIF", save_all=True, append_images=rest, duration=duration, loop=0, optimize=False)
     return write_atomically(path, content.getbuffer())
@@ -124,26 +128,28 @@ def film_strip(
     if num_poses < 1:
         raise InputError(f"num_poses must be at least 1, not {num_poses}")
     picks = [np.unique(np.linspace(0, length - 1, num_poses).round().astype(int)) for length in lengths]
-    poses = [joints[n, pick] for n, pick in enumerate(picks)]
-    ground = np.array([1.0, 0.0, 1.0])
-    view = _fit_view(np.concatenate([row - row[:, :1] * ground for row in poses])[None], height=170)
-    columns = max(map(len, poses))
-    page = _Page(view, len(poses) * columns, columns, title, captions)
+    rows = [joints[n, pick] for n, pick in enumerate(picks)]
+    focus = [row[:, 0] * GROUND for row in rows]
+    view = _fit_view(np.concatenate([row - aim[:, None] for row, aim in zip(rows, focus, strict=True)]), height=170)
+    columns = max(map(len, rows))
+    page = _Page(view, len(rows) * columns, columns, title, captions)
     picture = page.blank.copy()
     for n, pick in enumerate(picks):
-        for column, f in enumerate(pick):
-            corner = page.corners[n * columns + column]
-            picture.paste(_draw_pose(view, joints[n, f], joints[n, f, 0] * ground, joints[n, : f + 1, 0]), corner)
-            page.draw_time(picture, corner, f"{f / FPS:.1f} s")
+        figures = _Figures(view, rows[n], focus[n])
+        travel = np.linalg.norm(focus[n] - focus[n][0], axis=1)
+        for i, f in enumerate(pick):
+            corner = page.corners[n * columns + i]
+            picture.paste(figures.draw(i), corner)
+            went = f"   {travel[i]:.1f} m" if travel.max() > 0.5 else ""
+            page.draw_time(picture, corner, f"{f / FPS:.1f} s{went}")
     return picture
 
 
 def save_film_strip(path, motions, lengths=None, title: str = "", captions=None, num_poses: int = 8):
-    """Write ``film_strip`` as a PNG of a few ten kilobytes."""
+    """Write ``film_strip`` as a small PNG, atomically; returns the path. Arguments and errors as there."""
     strip = film_strip(motions, lengths, title, captions, num_poses)
-    small = strip.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     content = BytesIO()
-    small.save(content, "PNG", optimize=True)
+    _quantise(strip).save(content, "PNG", optimize=True)
     return write_atomically(path, content.getbuffer())
 
 
@@ -162,8 +168,7 @@ def plot_losses(log_csv_path, png_path):
     columns = _read_log(log_csv_path)
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    for name, style in {"loss": "-", "mse": "--", "vel": ":"}.items():
-        colour = {"loss": "#26282e", "mse": "#0072b2", "vel": "#d55e00"}[name]
+    for name, style, colour in (("loss", "-", "#26282e"), ("mse", "--", "#0072b2"), ("vel", ":", "#d55e00")):
         axes.plot(columns["step"], columns[name], style, color=colour, linewidth=1.6, label=name)
     axes.set(xlabel="step", ylabel="training loss", yscale="log")
     axes.grid(color="#e1e5ea")
@@ -179,17 +184,21 @@ def plot_losses(log_csv_path, png_path):
 
 def _check(motions, lengths, captions) -> tuple[np.ndarray, list[int], list[str]]:
     """Joints ``[N, F, 22, 3]`` up to the longest real length, padding replaced by the last real pose."""
-    joints = np.asarray(motions.detach().cpu() if hasattr(motions, "detach") else motions, dtype=float)
-    joints = joints[None] if joints.ndim == 3 else joints
-    if joints.ndim != 4 or joints.shape[2:] != (NUM_JOINTS, 3) or 0 in joints.shape:
+    try:
+        joints = torch.as_tensor(motions).detach().cpu().double().numpy()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"motions must be one tensor or array, padded to one length: {error}") from error
+    if joints.ndim not in (3, 4) or joints.shape[-2:] != (NUM_JOINTS, 3) or 0 in joints.shape:
         raise InputError(
-            f"motions must be [N, F, {NUM_JOINTS}, 3] or [F, {NUM_JOINTS}, 3], this has shape {list(np.shape(motions))}; "
-            "model output goes through its Representation's `to_joints` first"
+            f"motions must be [N, F, {NUM_JOINTS}, 3] or [F, {NUM_JOINTS}, 3], not {list(joints.shape)}; "
+            "model output becomes motion by its Representation's `decode`"
         )
-    lengths = [joints.shape[1]] * len(joints) if lengths is None else [int(n) for n in np.atleast_1d(lengths)]
-    if len(lengths) != len(joints) or not all(1 <= n <= joints.shape[1] for n in lengths):
+    joints = joints.reshape(-1, *joints.shape[-3:])
+    longest = joints.shape[1]
+    lengths = [longest] * len(joints) if lengths is None else torch.as_tensor(lengths).reshape(-1).int().tolist()
+    if len(lengths) != len(joints) or not all(1 <= length <= longest for length in lengths):
         raise InputError(
-            f"lengths must be {len(joints)} numbers from 1 to {joints.shape[1]}, one for each motion, not {lengths}"
+            f"lengths must be from 1 to {longest}, one for each of the {len(joints)} motions, not {lengths}"
         )
     captions = [""] * len(joints) if captions is None else [str(caption) for caption in captions]
     if len(captions) != len(joints):
@@ -207,18 +216,19 @@ def _check(motions, lengths, captions) -> tuple[np.ndarray, list[int], list[str]
 
 
 def _read_log(path) -> dict[str, list[float]]:
+    names = ("step", "loss", "mse", "vel")
     try:
         with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        if not rows:
-            raise InputError(f"{path} has no rows yet; train at least one step")
-        return {name: [float(row[name]) for row in rows] for name in ("step", "loss", "mse", "vel")}
+            # a run that is still writing, or was killed, may end in half a line
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        columns = {name: [float(row[name]) for row in rows] for name in names}
     except OSError as error:
-        raise InputError(f"cannot read the training log {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no training log: columns step, loss, mse and vel must hold numbers") from error
+        raise InputError(f"cannot read the training log {path}: {error.strerror}; check the path") from error
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} is no training log: columns {', '.join(names)} must hold numbers") from error
+    if not rows:
+        raise InputError(f"{path} has no rows yet; train a little first")
+    return columns
 
 
 # --- The camera -----------------------------------------------------------------------------------------------
@@ -236,7 +246,7 @@ def project(points: np.ndarray, distance: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class View:
+class _View:
     """How a panel shows the world; the same for all panels and frames of a picture.
 
     Args:
@@ -265,7 +275,7 @@ class View:
 
 def _camera_path(joints: np.ndarray) -> np.ndarray:
     """What the camera aims at on the floor, ``[N, F, 3]``: a smoothed path of each root, or its middle."""
-    root = joints[:, :, 0] * [1.0, 0.0, 1.0]
+    root = joints[:, :, 0] * GROUND
     low, high = root.min(1, keepdims=True), root.max(1, keepdims=True)
     if np.linalg.norm(high - low, axis=-1).max() < FOLLOW_FROM:
         return np.broadcast_to((low + high) / 2, root.shape)
@@ -277,106 +287,166 @@ def _camera_path(joints: np.ndarray) -> np.ndarray:
     return root
 
 
-def _fit_view(joints: np.ndarray, height: int) -> View:
-    """The largest scale at which all of ``[N, F, 22, 3]`` around the aim, heads and floor fit into one panel."""
+def _fit_view(joints: np.ndarray, height: int) -> _View:
+    """The largest scale at which all of ``[..., 22, 3]`` around the aim, heads and floor fit into one panel."""
     points = joints.reshape(-1, 3)
-    reach = float(np.linalg.norm(points[:, [0, 2]], axis=1).max())
-    floor = max(reach, 0.4) + 0.1
+    floor = max(0.4, float(np.linalg.norm(points * GROUND, axis=1).max())) + 0.1
+    # Nothing is nearer to the lens than three quarters of this, so nothing is enlarged by more than a third.
     distance = max(7.0, 4 * float(np.linalg.norm(points, axis=1).max()))
-    circle = np.linspace(0, 2 * np.pi, 60)
-    rim = np.stack([floor * np.cos(circle), 0 * circle, floor * np.sin(circle)], axis=1)
-    seen = project(np.concatenate([points, rim, [[0.0, 1.0, 0.0]]]), distance)[:, :2]
-    margin = 1.6 * HEAD_RADIUS
-    low, high = seen.min(0), seen.max(0)
-    high[1] += margin
-    extent = high - low + 0.04
+    seen, rim = project(points, distance)[:, :2], project(_circle(floor), distance)[:, :2]
+    margin = 4 / 3 * HEAD_RADIUS
+    low = np.minimum(seen.min(0) - margin, rim.min(0))
+    high = np.maximum(seen.max(0) + [margin, margin + HEAD_RISE], rim.max(0))
+    extent, middle = high - low + 0.04, (low + high) / 2
     scale = min(height / extent[1], 1.8 * height / extent[0])
     width = round(max(scale * extent[0], 0.7 * height))
-    middle = (low + high) / 2
     origin = (width / 2 - scale * middle[0], height / 2 + scale * middle[1])
     grid = 0.5 * 2 ** max(0, math.ceil(math.log2(floor / 4)))
-    return View(scale, (width, height), origin, distance, floor, grid)
+    return _View(scale, (width, height), origin, distance, floor, grid)
 
 
-# --- One pose -------------------------------------------------------------------------------------------------
+def _circle(radius: float) -> np.ndarray:
+    """``[72, 3]`` points around the aim, on the floor."""
+    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+    return radius * np.stack([np.cos(angle), 0 * angle, np.sin(angle)], axis=1)
 
 
-def _draw_pose(view: View, pose: np.ndarray, focus: np.ndarray, path: np.ndarray, ended: bool = False) -> Image.Image:
-    """One panel: the floor around ``focus [3]``, the shadow, and the person ``[22, 3]`` who came along ``path [f, 3]``."""
-    large = Image.new("RGB", tuple(SUPERSAMPLE * side for side in view.size), PAPER)
-    draw = ImageDraw.Draw(large)
-    _draw_floor(draw, view, focus, path)
-    on_floor = pose * [1.0, 0.0, 1.0] - focus
-    pixels = SUPERSAMPLE * view.to_pixels(on_floor)
-    for bone in _capsules(pixels[PARENT], pixels[CHILD], LIMB_RADIUS * 1.2):
-        draw.polygon(bone, fill=SHADOW)
-    _draw_person(draw, SUPERSAMPLE * view.to_pixels(pose - focus), pose, ended)
-    return large.reduce(SUPERSAMPLE)
+# --- The person -----------------------------------------------------------------------------------------------
 
 
-def _draw_floor(draw: ImageDraw.ImageDraw, view: View, focus: np.ndarray, path: np.ndarray):
-    """A round piece of floor under the aim; its lines stay in the world, every second one at a whole metre."""
+class _Figures:
+    """M poses ready to be drawn; their geometry is computed for all at once, since small NumPy calls are slow.
 
-    def pixels(x, z):
-        points = np.stack([x, np.zeros_like(x), z], axis=-1)
-        return (SUPERSAMPLE * view.to_pixels(points)[..., :2]).reshape(-1).tolist()
+    Args:
+        poses: ``[M, 22, 3]`` metres.
+        focus: ``[M, 3]`` what the camera aims at on the floor.
+    """
 
-    circle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    draw.polygon(pixels(view.floor * np.cos(circle), view.floor * np.sin(circle)), fill=FLOOR)
+    def __init__(self, view: _View, poses: np.ndarray, focus: np.ndarray):
+        self.view, self.focus = view, focus
+        pixels = SUPERSAMPLE * view.to_pixels(poses - focus[:, None])
+        shadow = SUPERSAMPLE * view.to_pixels(poses * GROUND - focus[:, None])
+        start, end = pixels[:, PARENT], pixels[:, CHILD]
+        inset = 0.25 * (end - start)
+        self.outer, self.inner = _capsules(start, end, RADII), _capsules(start, end, RADII - EDGE)
+        self.gaps = _capsules(start + inset, end - inset, RADII + EDGE)
+        self.torso, self.torso_rim = _torso(pixels)
+        self.shadow = _capsules(shadow[:, PARENT], shadow[:, CHILD], RADIUS)
+        self.torso_shadow, _ = _torso(shadow)
+        neck, head = poses[:, JOINT["neck"]], poses[:, JOINT["head"]]
+        up = (head - neck) / np.maximum(np.linalg.norm(head - neck, axis=1, keepdims=True), 1e-6)
+        self.head = (SUPERSAMPLE * view.to_pixels(head + HEAD_RISE * up - focus)).tolist()
+        # From far to near. The trunk, which comes last in the list of shapes, lies just behind the spine.
+        near = poses @ CAMERA[2]
+        bone_near = (near[:, PARENT] + near[:, CHILD]) / 2
+        trunk_near = bone_near[:, [name == "centre" for name in SIDES]].min(1, keepdims=True) - 0.01
+        self.order = np.concatenate([bone_near, trunk_near], axis=1).argsort(axis=1).tolist()
+        self.shades = (np.clip((near[:, :1] - bone_near) / 0.8 + 0.5, 0, 1) * SHADES).round().astype(int).tolist()
+
+    def draw(self, m: int, ended: bool = False) -> Image.Image:
+        """Pose ``m`` as a panel: floor, shadow and person."""
+        large = Image.new("RGB", tuple(SUPERSAMPLE * side for side in self.view.size), PAPER)
+        draw = ImageDraw.Draw(large)
+        _draw_floor(draw, self.view, self.focus[m])
+        for shape in (self.torso_shadow[m], *self.shadow[m]):
+            draw.polygon(shape, fill=SHADOW)
+        for shape in self.order[m]:
+            if shape < len(DRAWN):
+                self._draw_bone(draw, m, shape, ended)
+            else:
+                for part in (self.torso[m], *self.torso_rim[m]):
+                    draw.polygon(part, fill=TORSO)
+        return large.reduce(SUPERSAMPLE)
+
+    def _draw_bone(self, draw: ImageDraw.ImageDraw, m: int, bone: int, ended: bool):
+        """Limbs have a thin gap of paper around them, so that crossing ones stay apart; right ones are hollow."""
+        shade = 0 if SIDES[bone] == "centre" else self.shades[m][bone]
+        colour = _shaded(SIDES[bone], shade, ended)
+        if SIDES[bone] != "centre":
+            draw.polygon(self.gaps[m][bone], fill=PAPER)
+        draw.polygon(self.outer[m][bone], fill=colour)
+        if SIDES[bone] == "right":
+            draw.polygon(self.inner[m][bone], fill=PAPER)
+        if CHILD[bone] == JOINT["head"]:
+            x, y, scale = self.head[m]
+            for radius, fill in ((HEAD_RADIUS + EDGE, PAPER), (HEAD_RADIUS, colour)):
+                draw.circle((x, y), radius * scale, fill=fill)
+
+
+def _torso(pixels: np.ndarray) -> tuple[list, list]:
+    """The trunk of ``[M, 22, 3]`` as M flat lists of corners, and the thick lines that round them."""
+    corners = pixels[:, TORSO_CORNERS]
+    return corners[..., :2].reshape(len(pixels), -1).tolist(), _capsules(corners, np.roll(corners, 1, axis=1), RADIUS)
+
+
+def _draw_floor(draw: ImageDraw.ImageDraw, view: _View, focus: np.ndarray):
+    """A round piece of floor under the aim; its lines stay in the world, every second one is darker."""
+    draw.polygon((SUPERSAMPLE * view.to_pixels(_circle(view.floor))[:, :2]).reshape(-1).tolist(), fill=FLOOR)
+    ends, colours = [], []
     for axis in (0, 2):
         first, last = (focus[axis] - view.floor) / view.grid, (focus[axis] + view.floor) / view.grid
         for line in range(math.ceil(first), math.floor(last) + 1):
             across = line * view.grid - focus[axis]
             along = math.sqrt(max(view.floor**2 - across**2, 0.0))
-            ends = np.array([across, across]), np.array([-along, along])
-            x, z = ends if axis == 0 else ends[::-1]
-            draw.line(pixels(x, z), fill=GRID if line % 2 else METRE, width=SUPERSAMPLE)
-    steps = (path - focus)[:, [0, 2]]
-    steps = steps[np.linalg.norm(steps, axis=1) < view.floor]
-    if len(steps) > 1:
-        draw.line(pixels(steps[:, 0], steps[:, 1]), fill=TRAIL, width=2 * SUPERSAMPLE, joint="curve")
+            ends += [(across, 0.0, y) if axis == 0 else (y, 0.0, across) for y in (-along, along)]
+            colours.append(GRID if line % 2 else METRE)
+    pixels = (SUPERSAMPLE * view.to_pixels(np.array(ends))[:, :2]).reshape(-1, 4).tolist()
+    for line, colour in zip(pixels, colours, strict=True):
+        draw.line(line, fill=colour, width=SUPERSAMPLE)
 
 
-def _draw_person(draw: ImageDraw.ImageDraw, pixels: np.ndarray, pose: np.ndarray, ended: bool):
-    """Bones from far to near, each with a thin gap of paper around it so that crossing limbs stay apart."""
-    depth = pose @ CAMERA[2]
-    bone_depth = (depth[PARENT] + depth[CHILD]) / 2
-    start, end = pixels[PARENT], pixels[CHILD]
-    outer = _capsules(start, end, LIMB_RADIUS)
-    inner = _capsules(start, end, LIMB_RADIUS - EDGE)
-    inset = 0.25 * (end - start)
-    gaps = _capsules(start + inset, end - inset, LIMB_RADIUS + EDGE)
-    shade = np.clip((depth[0] - bone_depth) / 0.8 + 0.5, 0, 1) * (SHADES - 1)
-    for bone in np.argsort(bone_depth):
-        colour = _shaded(BONE_SIDES[bone], round(shade[bone]), ended)
-        draw.polygon(gaps[bone], fill=PAPER)
-        draw.polygon(outer[bone], fill=colour)
-        if BONE_SIDES[bone] == "right":
-            draw.polygon(inner[bone], fill=PAPER)
-        if CHILD[bone] == JOINT["head"]:
-            x, y, scale = pixels[JOINT["head"]]
-            draw.circle((x, y), HEAD_RADIUS * scale, fill=colour)
+def _capsules(start: np.ndarray, end: np.ndarray, radius: float | np.ndarray) -> list[list[list[float]]]:
+    """Outlines of thick lines with round ends.
 
+    Args:
+        start, end: ``[M, K, 3]``: x, y and pixels a metre.
+        radius: metres, one for all or ``[K]``.
 
-def _capsules(start: np.ndarray, end: np.ndarray, radius: float) -> list[list[float]]:
-    """Outlines of thick lines with round ends: ``[K, 3]`` (x, y, pixels a metre) twice → K flat lists of corners."""
-    along = end[:, :2] - start[:, :2]
-    length = np.linalg.norm(along, axis=1, keepdims=True)
+    Returns:
+        M lists of K flat lists of corners.
+    """
+    radius = np.broadcast_to(radius, start.shape[1:2])[:, None, None]
+    along = (end - start)[..., :2]
+    length = np.linalg.norm(along, axis=-1, keepdims=True)
     along = np.where(length > 1e-6, along / np.maximum(length, 1e-6), [1.0, 0.0])
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 9)[None, :, None]
-    cap = np.cos(angle) * along[:, None] + np.sin(angle) * across[:, None]
-    far = end[:, None, :2] + radius * end[:, None, 2:] * cap
-    near = start[:, None, :2] - radius * start[:, None, 2:] * cap
-    return np.concatenate([far, near], axis=1).reshape(len(start), -1).tolist()
+    across = along[..., ::-1] * [-1.0, 1.0]
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 7)[:, None]
+    cap = np.cos(angle) * along[..., None, :] + np.sin(angle) * across[..., None, :]
+    far = end[..., None, :2] + radius * end[..., None, 2:] * cap
+    near = start[..., None, :2] - radius * start[..., None, 2:] * cap
+    return np.concatenate([far, near], axis=-2).reshape(*start.shape[:2], -1).tolist()
+
+
+# --- Colours --------------------------------------------------------------------------------------------------
+
+
+def _mix(colour, backdrop, part: float) -> tuple[int, int, int]:
+    """``colour`` with ``part`` of it (0 to 1) replaced by ``backdrop``."""
+    return tuple(round((1 - part) * c + part * b) for c, b in zip(colour, backdrop, strict=True))
 
 
 @lru_cache
 def _shaded(name: str, shade: int, ended: bool) -> tuple[int, int, int]:
-    """The colour of a side, mixed with paper the farther away it is, and once more when the motion has ended."""
-    paper = 0.45 * shade / (SHADES - 1)
-    paper += (1 - paper) * 0.5 * ended
-    return tuple(round((1 - paper) * c + paper * p) for c, p in zip(SIDE_COLOURS[name], PAPER, strict=True))
+    """The colour of a side, paler the farther away it is, and once more when the motion has ended."""
+    colour = _mix(SIDE_COLOURS[name], PAPER, 0.4 * shade / SHADES)
+    return _mix(colour, PAPER, 0.5) if ended else colour
+
+
+@lru_cache
+def _palette() -> Image.Image:
+    """The colours of every GIF: each ink in steps to paper (depth, soft edges), and the flat ones.
+
+    Made, not searched for: that would cost more than the drawing and would depend on the motion.
+    """
+    ramps = [_mix(ink, PAPER, step / 24) for ink in (*SIDE_COLOURS.values(), TEXT, FAINT_TEXT) for step in range(22)]
+    colours = [PAPER, FLOOR, GRID, METRE, TORSO, SHADOW, PROGRESS, *ramps]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for colour in colours for channel in colour])
+    return palette
+
+
+def _quantise(picture: Image.Image) -> Image.Image:
+    return picture.quantize(palette=_palette(), dither=Image.Dither.NONE)
 
 
 # --- The page around the panels -------------------------------------------------------------------------------
@@ -388,7 +458,7 @@ class _Page:
     Captions stand over one panel each, or over a whole row when there are as many captions as rows.
     """
 
-    def __init__(self, view: View, num_panels: int, columns: int, title: str, captions: list[str]):
+    def __init__(self, view: _View, num_panels: int, columns: int, title: str, captions: list[str]):
         rows = math.ceil(num_panels / columns)
         span = num_panels // len(captions)  # panels that share a caption
         self.panel_width, self.panel_height = view.size
@@ -397,41 +467,38 @@ class _Page:
         title_font, title_lines = _fit_text(title, width - 2 * PAD, size=22, smallest=15, max_lines=3)
         fitted = [_fit_text(c, span * self.panel_width - PAD, size=15, smallest=12, max_lines=2) for c in captions]
         caption_height = max(len(lines) for _, lines in fitted) * 18
-        top = PAD + len(title_lines) * 28
-        row_height = caption_height + self.panel_height + 22
+        leading = round(1.35 * title_font.size)
+        top = PAD + len(title_lines) * leading + (6 if title_lines else 0)
+        row_height = caption_height + self.panel_height + 30
         self.blank = Image.new("RGB", (width, top + rows * row_height + 26 + PAD // 2), PAPER)
         self.corners = [
             (inset + (i % columns) * self.panel_width, top + (i // columns) * row_height + caption_height)
             for i in range(num_panels)
         ]
-        self.draw = ImageDraw.Draw(self.blank)
+        draw = ImageDraw.Draw(self.blank)
         for i, line in enumerate(title_lines):
-            self.draw.text((PAD, PAD - 4 + 28 * i), line, TEXT, title_font)
+            draw.text((PAD, PAD - 4 + leading * i), line, TEXT, title_font)
         for i, (font, lines) in enumerate(fitted):
             x, y = self.corners[i * span]
+            x, anchor = (x + self.panel_width / 2, "ma") if span == 1 else (PAD, "la")
             for j, line in enumerate(lines):
-                middle = x + (self.panel_width / 2 if span == 1 else 0)
-                self.draw.text((middle, y - caption_height + 18 * j), line, TEXT, font, "ma" if span == 1 else "la")
-        self._draw_legend(view.grid)
+                draw.text((x, y - caption_height + 18 * j), line, TEXT, font, anchor)
+        self._draw_legend(draw, view.grid)
 
-    def _draw_legend(self, grid: float):
+    def _draw_legend(self, draw: ImageDraw.ImageDraw, grid: float):
         """Bottom right: how left and right look, and how far apart the floor's lines are."""
-        font = ImageFont.load_default(12)
-        y = self.blank.height - PAD - 4
-        x = self.blank.width - PAD
-        text = f"floor lines {grid:g} m"
-        self.draw.text((x, y), text, FAINT_TEXT, font, "rm")
+        font, text = ImageFont.load_default(12), f"floor lines {grid:g} m"
+        x, y = self.blank.width - PAD, self.blank.height - PAD - 4
+        draw.text((x, y), text, FAINT_TEXT, font, "rm")
         x -= font.getlength(text) + 14
         for name in ("right", "left"):
-            self.draw.text((x, y), name, FAINT_TEXT, font, "rm")
+            draw.text((x, y), name, FAINT_TEXT, font, "rm")
             x -= font.getlength(name) + 6
-            large = Image.new("RGB", (24 * SUPERSAMPLE, 8 * SUPERSAMPLE), PAPER)
-            ends = np.array([[[4, 4, 1]], [[20, 4, 1]]], dtype=float) * SUPERSAMPLE
-            pen = ImageDraw.Draw(large)
-            pen.polygon(_capsules(*ends, 4)[0], fill=SIDE_COLOURS[name])
-            if name == "right":
-                pen.polygon(_capsules(*ends, 2)[0], fill=PAPER)
-            self.blank.paste(large.reduce(SUPERSAMPLE), (round(x) - 24, round(y) - 4))
+            key = Image.new("RGB", (24 * SUPERSAMPLE, 8 * SUPERSAMPLE), PAPER)
+            box, outline = (0, 0, key.width - 1, key.height - 1), SIDE_COLOURS[name]
+            fill = outline if name == "left" else PAPER
+            ImageDraw.Draw(key).rounded_rectangle(box, 4 * SUPERSAMPLE, fill, outline, 2 * SUPERSAMPLE)
+            self.blank.paste(key.reduce(SUPERSAMPLE), (round(x) - 24, round(y) - 4))
             x -= 24 + 14
 
     def draw_clock(self, picture: Image.Image, text: str):
@@ -448,7 +515,7 @@ class _Page:
         """A line under a panel: as long as the motion, filled up to now; both as parts of the longest."""
         x, y = corner[0] + self.panel_width * 0.15, corner[1] + self.panel_height + 8
         draw = ImageDraw.Draw(picture)
-        for part, colour in ((whole, GRID), (done, TRAIL)):
+        for part, colour in ((whole, GRID), (done, PROGRESS)):
             draw.rectangle((x, y, x + 0.7 * self.panel_width * part, y + 2), fill=colour)
 
 
@@ -470,7 +537,7 @@ def _fit_text(text: str, width: float, size: int, smallest: int, max_lines: int)
         while font.getlength(lines[-1] + "...") > width:
             lines[-1] = lines[-1][:-1]
         lines[-1] += "..."
-    return font, [line for line in lines if line]
+    return font, [line.strip() for line in lines if line.strip()]
 
 
 #: Tried in this order. Pillow's own font has little beyond ASCII, matplotlib's has Greek, arrows and accents; the

@@ -95,7 +95,8 @@ class MotionClips:
         order = order[self.labels[order].argsort(stable=True)]  # action by action, shuffled within
         rank = torch.cat([torch.arange(int(n)) for n in self.labels.bincount() if n > 0])
         size = self.labels.bincount()[self.labels[order]]
-        is_held_out = rank < (size * held_out).round()
+        # even a rare action is judged on one clip, unless it has no other to learn from
+        is_held_out = rank < (size * held_out).round().clamp(min=1).minimum(size - 1)
         return self.select(order[~is_held_out].sort().values), self.select(order[is_held_out].sort().values)
 
     def fingerprint(self) -> str:

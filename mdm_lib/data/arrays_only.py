@@ -1,0 +1,139 @@
+"""Reading a pickle without trusting it: numpy arrays and plain containers come out, and nothing else.
+
+An ordinary ``pickle.load`` runs whatever code a pickle names. Refusing to look up anything but numpy is not
+enough either: numpy's own ``dtype.__setstate__`` believes a dtype that presents raw bytes as object pointers,
+and its ``ndarray.__setstate__`` does not count the items of a list. So no function of numpy's is handed to the
+pickle: it gets the stand-ins below, which take shapes, plain types and bytes, and build arrays of them by
+numpy's checked ways.
+"""
+
+import copyreg
+import io
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mdm_lib.errors import InputError
+
+
+def _flat(content, dtype) -> np.ndarray:
+    """The items of an array as the pickle stores them: bytes, or a list where they are objects."""
+    if isinstance(content, list):  # the objects in it came through this same unpickler
+        return np.fromiter(content, dtype=object, count=len(content))
+    if isinstance(content, str):  # the bytes of a Python 2 pickle
+        content = content.encode("latin1")
+    if not isinstance(content, (bytes, bytearray)):  # not the memory of another array, which could be freed
+        raise TypeError(f"an array made of {type(content).__name__}")
+    return np.frombuffer(content, dtype.numpy)
+
+
+class _Array(np.ndarray):
+    def __setstate__(self, state):
+        _, shape, dtype, is_fortran, content = state
+        flat = _flat(content, dtype)
+        shape = flat.reshape(shape).shape  # raises where they do not fit
+        content = list(flat) if flat.dtype == object else flat.tobytes()
+        super().__setstate__((1, shape, flat.dtype, bool(is_fortran), content))
+
+
+class _DType:
+    def __init__(self, code, *_):
+        if not re.fullmatch(r"[biufcSU]\d+|O\d", code):
+            raise InputError(f"holds an array of type {code!r}; save arrays of numbers instead")
+        self.numpy = np.dtype(code)
+
+    def __setstate__(self, state):
+        self.numpy = self.numpy.newbyteorder(state[1])
+
+
+class _Callable:
+    """A function that a pickle may call, and cannot alter: the BUILD instruction sets attributes of others."""
+
+    __slots__ = ("function", "name")
+
+    def __init__(self, function, name: str):
+        self.function, self.name = function, name
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+    def __setstate__(self, state):
+        raise InputError(f"would change {self.name}; it is not a file of motion, do not trust it")
+
+
+def _reconstruct(*_):
+    return np.ndarray.__new__(_Array, 0)  # empty: its shape and items come by __setstate__
+
+
+def _scalar(dtype, content):
+    return _flat(content, dtype)[0]
+
+
+def _from_buffer(content, dtype, shape, order):
+    return _flat(content, dtype).reshape(shape, order=order)
+
+
+def _encode(text, encoding):
+    if encoding != "latin1":  # the one by which protocols 0 to 2 write bytes
+        raise InputError(f"holds text in the encoding {encoding!r}; save it with a pickle protocol of 3 or more")
+    return text.encode("latin1")
+
+
+def _ndarray(*_):
+    raise InputError("calls numpy.ndarray; it is not a file of motion, do not trust it")
+
+
+_STAND_INS = {
+    ("numpy", "ndarray"): _ndarray,  # only ever named, as the argument of _reconstruct
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+    **{(builtins, "bytes"): lambda: b"" for builtins in ("builtins", "__builtin__")},  # protocols 0 to 2 write b"" so
+}
+for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
+    _STAND_INS[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
+    _STAND_INS[f"{_core}.multiarray", "scalar"] = _scalar
+    _STAND_INS[f"{_core}.numeric", "_frombuffer"] = _from_buffer
+_STAND_INS = {key: _Callable(function, ".".join(key)) for key, function in _STAND_INS.items()}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in _STAND_INS:
+            raise InputError(
+                f"asks for {f'{module}.{name}'!r}, which could run code; nothing of it was run. Motion is numpy arrays "
+                "in lists and dicts: if you made the file, save those; if you did not, do not trust it"
+            )
+        return _STAND_INS[module, name]
+
+    def persistent_load(self, pid):
+        raise InputError("refers to objects outside of itself; save numpy arrays in lists and dicts")
+
+
+def read_arrays_only(path: str | Path) -> object:
+    """What a pickle of any protocol (of Python 2 too) holds, if that is numpy arrays and plain containers.
+
+    Returns:
+        dicts, lists, tuples, sets, text, numbers and arrays of numbers, text or these; arrays may be of a
+        subclass of ``np.ndarray``, and read-only.
+
+    Raises:
+        InputError: when the file cannot be read, is damaged, or names anything else; no code of it is run.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return unpickle_arrays(content, path)
+
+
+def unpickle_arrays(content: bytes, path: str | Path) -> object:
+    """The same of a pickle already in memory; ``path`` is what errors call it."""
+    copyreg.clear_extension_cache()  # classes in it would not come by find_class
+    try:
+        return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+    except InputError as refusal:
+        raise InputError(f"{path} {refusal}") from None
+    except Exception as error:  # a damaged pickle can raise anything, says pickle's documentation
+        raise InputError(f"{path} is cut short or not a pickle ({error}); delete it and get it again") from error
