@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,13 +40,8 @@ def test_train_writes_what_it_says(trained):
     folder, output = trained
     assert re.search(r"^Epoch 2/4, Loss: \d+\.\d{4}  MSE: \d+\.\d{4}  Vel: \d+\.\d{4}$", output, re.M)
     assert f"-> checkpoint: {folder / 'mdm_epoch2.pth'}" in output
-    assert {p.name for p in folder.iterdir()} >= {
-        "mdm_epoch2.pth",
-        "mdm_epoch4.pth",
-        "mdm_final.pth",
-        "log.csv",
-        "loss.png",
-    }
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"mdm_epoch2.pth", "mdm_epoch4.pth", "mdm_final.pth", "log.csv", "loss.png"}
     header, *rows = (folder / "log.csv").read_text().split()
     assert header == "step,epoch,loss,mse,vel,lr" and [row.split(",")[0] for row in rows] == ["5", "10", "12"]
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -86,7 +82,7 @@ def test_sample_default_name_and_sampler(trained, tmp_path, monkeypatch):
     result = run("sample", "--checkpoint", trained[0] / "mdm_final.pth", "--action_id", 3)
     assert result.exit_code == 0, result.output
     assert np.load("output/generated_action3_samples4.npy").shape == (4, 60, 22, 3)
-    assert json.loads(open("output/generated_action3_samples4.json").read())["sampler"] == "ddpm"
+    assert json.loads(Path("output/generated_action3_samples4.json").read_text())["sampler"] == "ddpm"
 
 
 def test_demo(tmp_path):
@@ -122,7 +118,7 @@ def test_resume_with_other_data_or_settings(trained):
     refused(run("train", "--data", "synthetic:36", "--resume", "--out", trained[0], "--lr", 0.5), "lr", "0.5")
     refused(
         run("train", "--data", "synthetic:36", "--resume", "--out", trained[0], "--preset", "small"),
-        "small" and "was trained",
+        "was trained",
     )
 
 
