@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mdm_lib import visualise
 from mdm_lib.errors import InputError
+from mdm_lib.pictures import figure
+from mdm_lib.pictures.figure import camera_path, fit_view, project
+from mdm_lib.pictures.page import _fit_text
 from mdm_lib.skeleton import JOINT, forward_kinematics
-from mdm_lib.visualise import draw_frames, film_strip, plot_losses, project, save_film_strip, save_gif
+from mdm_lib.visualise import draw_frames, film_strip, plot_losses, save_film_strip, save_gif
 
 OFFSETS = torch.tensor([
     [0.0, 0, 0], [0.1, -0.1, 0], [-0.1, -0.1, 0], [0, 0.1, 0], [0, -0.4, 0], [0, -0.4, 0], [0, 0.13, 0], [0, -0.4, 0],
@@ -42,10 +44,10 @@ def tumbling(seed: int, size: float, speed: float, num_frames: int = 9) -> np.nd
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 30), st.floats(0, 3))
 def test_every_joint_with_a_head_around_it_is_inside_the_panel(seed, size, speed):
     joints = tumbling(seed, size, speed)
-    focus = visualise._camera_path(joints)
-    view = visualise._fit_view(joints - focus[:, :, None], height=200)
+    focus = camera_path(joints)
+    view = fit_view(joints - focus[:, :, None], height=200)
     pixels = view.to_pixels(joints - focus[:, :, None])
-    room = visualise.HEAD_RADIUS * pixels[..., 2]
+    room = figure.HEAD_RADIUS * pixels[..., 2]
     assert (pixels[..., 2] > 0).all()
     for axis in (0, 1):
         assert (pixels[..., axis] - room >= 0).all()
@@ -57,7 +59,7 @@ def test_ink_never_touches_the_edge_of_a_picture(metres):
     for picture in [*draw_frames(walker(metres=metres)), film_strip(walker(metres=metres))]:
         pixels = np.asarray(picture)
         for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
-            assert (edge == visualise.PAPER).all()
+            assert (edge == figure.PAPER).all()
 
 
 def test_left_limbs_are_on_the_right_of_the_picture_when_the_person_faces_us():
@@ -70,20 +72,20 @@ def test_left_limbs_are_on_the_right_of_the_picture_when_the_person_faces_us():
 
 
 def test_camera_is_a_rotation_so_axes_are_equal_and_nothing_is_mirrored():
-    assert np.allclose(visualise.CAMERA @ visualise.CAMERA.T, np.eye(3))
-    assert np.isclose(np.linalg.det(visualise.CAMERA), 1)
+    assert np.allclose(figure.CAMERA @ figure.CAMERA.T, np.eye(3))
+    assert np.isclose(np.linalg.det(figure.CAMERA), 1)
 
 
 def test_the_picture_shows_blue_on_the_right_and_orange_on_the_left():
     pixels = np.asarray(draw_frames(walker())[0]).astype(int)[:-60]  # without the legend
-    blue, orange = (np.abs(pixels - visualise._shaded(name, 6, False)).sum(-1) < 40 for name in ("left", "right"))
+    blue, orange = (np.abs(pixels - figure._shaded(name, 6, False)).sum(-1) < 40 for name in ("left", "right"))
     assert blue.any() and orange.any()
     assert np.nonzero(blue)[1].mean() > np.nonzero(orange)[1].mean() + 30
 
 
 @pytest.mark.parametrize("num_frames", [2, 5, 30])
 def test_the_camera_goes_along_only_with_those_who_go_far(num_frames):
-    still, far = (visualise._camera_path(walker(num_frames, metres)[None].astype(float)) for metres in (0.5, 8))
+    still, far = (camera_path(walker(num_frames, metres)[None].astype(float)) for metres in (0.5, 8))
     assert np.ptp(still, axis=1).max() == 0
     assert np.abs(far[0, :, 2] - np.linspace(0, 8, num_frames)).max() < 1e-6  # no lag at even speed, nor at the ends
     assert (far[..., 1] == 0).all()
@@ -102,7 +104,7 @@ def test_gif_has_every_frame_at_the_right_pace(tmp_path):
 
 def test_paper_stays_white_in_the_gif(tmp_path):
     with Image.open(save_gif(tmp_path / "a.gif", walker(2))) as gif:
-        assert gif.convert("RGB").getpixel((0, 0)) == visualise.PAPER
+        assert gif.convert("RGB").getpixel((0, 0)) == figure.PAPER
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -155,7 +157,7 @@ def test_wrong_input_says_what_is_wrong(change, message):
 @pytest.mark.parametrize("text", ["", "walk", "long " * 200, "W" * 300, "λ → é", "歩く"])
 def test_text_fits(text):
     for width in (60, 280):
-        font, lines = visualise._fit_text(text, width, size=22, smallest=15, max_lines=3)
+        font, lines = _fit_text(text, width, size=22, smallest=15, max_lines=3)
         assert len(lines) <= 3 and all(font.getlength(line) <= width for line in lines)
         assert text != "walk" or lines == ["walk"]
     draw_frames(walker(1), title=text, captions=[text])
