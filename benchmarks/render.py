@@ -1,33 +1,29 @@
-"""How long ``save_gif`` takes against the plain way, a matplotlib 3-D axis drawn anew for every frame.
+"""How long `save_gif` takes against the usual way, a matplotlib 3-D axis cleared and drawn anew for every frame.
 
-    python benchmarks/render.py        # prints a row of a Markdown table; the goal is a ratio of at most 0.3
+    python benchmarks/render.py
 
-Both write a GIF of the same 60 frames, one person; five runs of each, in turns, so that whatever else the machine
-does weighs on both.
+Both write a GIF of the same 60 frames of one person.
 """
 
-import platform
-import statistics
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-import PIL
+from common import describe, side_by_side
 from matplotlib.animation import PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mdm_lib.data.synthetic import synthetic_clips
+from mdm_lib import load_clips
 from mdm_lib.skeleton import BONES, side
 from mdm_lib.visualise import save_gif
 
-GOAL, RUNS, FRAMES = 0.3, 5, 60
+FRAMES = 60
 COLOURS = {"left": "tab:blue", "right": "tab:orange", "centre": "black"}
 
 
-def plain_gif(path: Path, motion: np.ndarray):
+def plain_gif(path: Path, motion: np.ndarray) -> None:
     """``[F, 22, 3]`` metres, y up."""
     figure = Figure(figsize=(4, 4), dpi=100)
     FigureCanvasAgg(figure)
@@ -44,25 +40,12 @@ def plain_gif(path: Path, motion: np.ndarray):
             writer.grab_frame()
 
 
-def main():
-    clips = synthetic_clips(24)
-    motion = clips.joints[int((clips.lengths >= FRAMES).nonzero()[0]), :FRAMES].numpy()
-    seconds = {plain_gif: [], save_gif: []}
-    with tempfile.TemporaryDirectory() as folder:
-        for write in list(seconds) * (RUNS + 1):
-            start = time.perf_counter()
-            write(Path(folder) / f"{write.__name__}.gif", motion)
-            seconds[write].append(time.perf_counter() - start)
-    plain, ours = (statistics.median(times[1:]) for times in seconds.values())  # the first run warms up
-    ratio = statistics.median(b / a for a, b in zip(seconds[plain_gif][1:], seconds[save_gif][1:], strict=True))
-    verdict = "met" if ratio <= GOAL else "MISSED"
-    versions = f"Python {platform.python_version()}, Pillow {PIL.__version__}, matplotlib {matplotlib.__version__}"
-    print("| what | plain matplotlib | save_gif | ratio | goal | machine |\n|---|---|---|---|---|---|")
-    print(
-        f"| GIF, {FRAMES} frames | {plain:.2f} s | {ours:.2f} s | {ratio:.3f} | ≤ {GOAL}: {verdict} "
-        f"| {platform.machine()}, {versions} |"
-    )
-
-
 if __name__ == "__main__":
-    main()
+    clips = load_clips("synthetic:24")
+    motion = clips.joints[int((clips.lengths >= FRAMES).nonzero()[0]), :FRAMES].numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        writers = [partial(write, Path(folder) / "motion.gif", motion) for write in (save_gif, plain_gif)]
+        ours, plain = side_by_side(*writers)
+    print(f"{describe()}\n")
+    print("| GIF of 60 frames | ours | plain matplotlib | ratio | goal |\n|---|---|---|---|---|")
+    print(f"| seconds, median of 5 | {ours:.2f} | {plain:.2f} | {ours / plain:.3f} | ≤ 0.3 |")

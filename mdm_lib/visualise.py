@@ -9,6 +9,7 @@ Left is blue and solid, right is orange and hollow, so the two are told apart wi
 """
 
 import csv
+import math
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import pairwise
@@ -24,8 +25,9 @@ from mdm_lib.pictures.figure import GROUND, Figures, camera_path, fit_view, quan
 from mdm_lib.pictures.page import Page
 from mdm_lib.skeleton import NUM_JOINTS
 
-#: Poses of a film strip stand at most this far apart, so that no stride falls between two of them.
-LONGEST_GAP = 8
+#: Poses of a film strip are at most this many frames apart, so that no stride falls between two of them,
+#: and everybody starts turned this far to the picture's right, since a stride is best seen from the side.
+LONGEST_GAP, STRIP_HEADING = 6, math.radians(25)
 
 
 def draw_frames(
@@ -98,7 +100,7 @@ def film_strip(
     joints, lengths, captions = _check(motions, lengths, captions)
     if num_poses < 1:
         raise InputError(f"num_poses must be at least 1, not {num_poses}")
-    joints = turn(torch.from_numpy(joints), -heading(torch.from_numpy(joints[:, 0]))).numpy()
+    joints = turn(torch.from_numpy(joints), STRIP_HEADING - heading(torch.from_numpy(joints[:, 0]))).numpy()
     ends = [min(length - 1, LONGEST_GAP * (num_poses - 1)) for length in lengths]
     picks = [np.unique(np.linspace(0, end, num_poses).round().astype(int)) for end in ends]
     rows = [joints[n, pick] for n, pick in enumerate(picks)]
