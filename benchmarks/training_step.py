@@ -63,25 +63,28 @@ def our_step():
 
 def peak_megabytes(which: str) -> float:
     """Peak memory of a process that takes three steps, less that of one that takes none."""
-    code = "import resource, sys; sys.path.insert(0, 'benchmarks'); import training_step as b; b.set_up(sys.argv[1], int(sys.argv[2]))"
-    peaks = [int(subprocess.check_output([sys.executable, "-c", code, which, steps])) for steps in ("0", "3")]
+    peaks = [int(subprocess.check_output([sys.executable, __file__, which, steps])) for steps in ("0", "3")]
     return (peaks[1] - peaks[0]) / 1024
 
 
-def set_up(which: str, steps: int) -> None:
+def print_peak(which: str, steps: int) -> None:
     """Take some steps and print this process's peak memory in kilobytes; for `peak_megabytes`."""
-    runtime.set_threads()
     step = {"ours": our_step, "plain": plain_step}[which]()
     for _ in range(steps):
         step()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-if __name__ == "__main__":
-    runtime.set_threads()
+def main() -> None:
+    """Time and memory, as rows of a table."""
     ours, plain = side_by_side(our_step(), plain_step())
     print(f"{describe()}\n")
     print("| one training step, 512 × 8, batch 64 | ours | plain fp32 | ratio | goal |\n|---|---|---|---|---|")
     print(f"| seconds, median of 5 | {ours:.2f} | {plain:.2f} | {ours / plain:.2f} | ≤ 0.40 |")
     ours, plain = peak_megabytes("ours"), peak_megabytes("plain")
     print(f"| peak memory, MB above start | {ours:.0f} | {plain:.0f} | {ours / plain:.2f} | ≤ 1 |")
+
+
+if __name__ == "__main__":
+    runtime.set_threads()
+    print_peak(sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else main()

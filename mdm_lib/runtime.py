@@ -30,13 +30,13 @@ def pick_device(name: str | None = None) -> torch.device:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """True where the hardware multiplies bfloat16 faster than float32.
 
-    Emulated bfloat16 is slower than float32, so this asks for the instructions
-    themselves: AVX512-BF16 or AMX on a CPU, compute capability 8 on CUDA.
+    That is compute capability 8 on CUDA, and AMX on a CPU. AVX512-BF16 alone is not enough: it runs at
+    float32's rate at best, and the conversions then make a training step slower (docs/decisions.md).
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.cpu._is_amx_tile_supported()
     return False
 
 

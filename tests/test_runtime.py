@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from mdm_lib import InputError, runtime
+
+CPU = torch.device("cpu")
+
+
+def test_device_by_name_or_best():
+    assert runtime.pick_device("cpu") == CPU
+    assert runtime.pick_device().type in ("cpu", "cuda", "mps")
+    with pytest.raises(InputError, match="'npu' is not available here; use one of: .*cpu"):
+        runtime.pick_device("npu")
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_precision_follows_the_hardware(monkeypatch, amx, expected):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert runtime.precision_name(CPU) == expected
+    with runtime.autocast(CPU):
+        assert torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype == getattr(torch, expected)
+
+
+def test_precision_as_told():
+    for name, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with runtime.autocast(CPU, name):
+            assert torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype == dtype
+
+
+def test_no_bfloat16_where_it_cannot_be_known(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert not runtime.has_fast_bfloat16(CPU)
+    assert not runtime.has_fast_bfloat16(torch.device("mps"))
+
+
+def test_threads(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        runtime.set_threads()
+        assert torch.get_num_threads() == 1
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(4)), raising=False)
+        for processes, expected in (("1", 4), ("2", 2), ("8", 1)):
+            monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+            runtime.set_threads()
+            assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_start_notebook_seeds_and_says_what_runs(capsys, monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(runtime, "FAST", True)
+    runtime.start_notebook(seed=3)
+    first = torch.rand(1)
+    runtime.start_notebook(seed=3)
+    assert torch.equal(first, torch.rand(1)) and torch.get_num_threads() == 1
+    assert f"torch {torch.__version__}" in capsys.readouterr().out
+    torch.set_num_threads(before)
+
+
+def test_alone_there_is_no_process_group():
+    with runtime.process_group(CPU) as device:
+        assert device == CPU and runtime.is_first_process()
