@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 def test_device_by_name_or_best():
     assert runtime.pick_device("cpu") == CPU
     assert runtime.pick_device().type in ("cpu", "cuda", "mps")
-    with pytest.raises(InputError, match="'npu' is not available here; use one of: .*cpu"):
+    with pytest.raises(InputError, match=r"'npu' is not available here; use one of: .*cpu"):
         runtime.pick_device("npu")
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from mdm_lib.data.clips import FPS, heading, turn
+from mdm_lib.data.clips import FPS, HUMANACT12_ACTIONS, heading, turn
 from mdm_lib.data.synthetic import ACTIONS, GRAVITY, curve, synthetic_clips, two_bone
 from mdm_lib.errors import InputError
 from mdm_lib.skeleton import JOINT, bone_lengths
@@ -239,3 +239,7 @@ def test_two_bones_end_at_their_target():
     down = torch.tensor([0.0, -1.0, 0.0])
     torch.testing.assert_close(0.5 * first @ down + 0.45 * second @ down, reach, atol=1e-5, rtol=0)
     torch.testing.assert_close(first @ first.mT, torch.eye(3).expand(5, 7, 3, 3), atol=1e-5, rtol=0)
+
+
+def test_the_actions_are_humanact12s_in_its_order():
+    assert ACTIONS == HUMANACT12_ACTIONS

@@ -11,6 +11,12 @@ from mdm_lib.skeleton import JOINT, JOINT_NAMES, MIRROR, NUM_JOINTS
 
 FPS = 20
 
+#: HumanAct12's labels, in its order (Guo et al. 2020); the synthetic clips have the same.
+HUMANACT12_ACTIONS = (
+    "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn_steering_wheel", "phone",
+    "boxing", "throw",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class MotionClips:

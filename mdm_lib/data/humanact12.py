@@ -12,15 +12,11 @@ import torch
 from torch import Tensor
 
 from mdm_lib.data.arrays_only import read_arrays_only, unpickle_arrays
-from mdm_lib.data.clips import MotionClips
+from mdm_lib.data.clips import HUMANACT12_ACTIONS, MotionClips
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.skeleton import JOINT, NUM_JOINTS
 
-HUMANACT12_ACTIONS = (
-    "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn_steering_wheel", "phone",
-    "boxing", "throw",
-)  # fmt: skip
 FILE_NAME = "humanact12poses.pkl"
 NUM_CLIPS = 1191
 DRIVE_ID = "1130gHSvNyJmii7f6pv5aY5IyQIWc3t7R"
