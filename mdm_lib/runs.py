@@ -99,41 +99,46 @@ def run_training(
         options: budget, device and precision, see ``mdm_lib.training.train``.
     """
     folder, trainer, last_saved = RunFolder(out), None, time.monotonic()
-    with _interrupt_flag() as interrupted:
-        try:
-            for trainer in train(clips, config, resume=resume, **options):
-                writes = trainer.rank == 0
-                if trainer.step == (resume.training["step"] if resume else 0) + 1 and writes:
-                    folder.cut_log(trainer.step - 1)
-                finished = trainer.step == trainer.total_steps
-                yield Event("step", trainer)
-                if trainer.step % log_every == 0 or finished:
-                    row = {"step": trainer.step, "epoch": trainer.epoch, **trainer.losses(), "lr": trainer.lr}
-                    if writes:
-                        folder.append_log(row)
-                    yield Event("log", trainer, row=row)
-                if finished:
-                    break
-                interval = save_every or (trainer.total_steps and max(1, trainer.total_steps // 6))
-                if interval and trainer.step % interval == 0 and writes:
-                    yield Event("checkpoint", trainer, path=folder.save(trainer, f"mdm_epoch{trainer.epoch}.pth"))
-                    last_saved = time.monotonic()
-                elif time.monotonic() - last_saved > LATEST_EVERY_SECONDS and writes:
-                    folder.save(trainer, "mdm_latest.pth")
-                    last_saved = time.monotonic()
-                # several processes must stop at the same step, and meet only when they log
-                if (trainer.world_size == 1 or trainer.step % log_every == 0) and agreed(interrupted.is_set()):
-                    if writes:
-                        yield Event("stopped", trainer, path=folder.save(trainer, "mdm_latest.pth"))
-                    return
-        except NonFiniteLoss as error:
-            good = folder.newest_checkpoint()
-            kept = f"the last good checkpoint is {good}" if good else "no checkpoint had been saved yet"
-            raise InputError(f"{error}; {kept}. Train anew with a smaller --lr, or look for odd clips") from error
+    begin = resume.training["step"] if resume else 0
+    with _interrupt_flag() as interrupted, _naming_the_last_good_checkpoint(folder):
+        for trainer in train(clips, config, resume=resume, **options):
+            writes, finished = trainer.rank == 0, trainer.step == trainer.total_steps
+            if trainer.step == begin + 1 and writes:
+                folder.cut_log(begin)
+            yield Event("step", trainer)
+            logs = trainer.step % log_every == 0 or finished
+            if logs:
+                row = {"step": trainer.step, "epoch": trainer.epoch, **trainer.losses(), "lr": trainer.lr}
+                if writes:
+                    folder.append_log(row)
+                yield Event("log", trainer, row=row)
+            interval = save_every or (trainer.total_steps and max(1, trainer.total_steps // 6))
+            if writes and not finished and interval and trainer.step % interval == 0:
+                yield Event("checkpoint", trainer, path=folder.save(trainer, f"mdm_epoch{trainer.epoch}.pth"))
+                last_saved = time.monotonic()
+            elif writes and time.monotonic() - last_saved > LATEST_EVERY_SECONDS:
+                folder.save(trainer, "mdm_latest.pth")
+                last_saved = time.monotonic()
+            # several processes must stop at one step, and they meet only when they log
+            if (logs or trainer.world_size == 1) and not finished and agreed(interrupted.is_set()):
+                if writes:
+                    yield Event("stopped", trainer, path=folder.save(trainer, "mdm_latest.pth"))
+                return
         if trainer is not None and trainer.rank == 0:
             path = folder.save(trainer, "mdm_final.pth")
             (folder.path / "mdm_latest.pth").unlink(missing_ok=True)
             yield Event("checkpoint", trainer, path=path)
+
+
+@contextlib.contextmanager
+def _naming_the_last_good_checkpoint(folder: RunFolder) -> Iterator[None]:
+    """Let the error of a run that went bad say what is left of it."""
+    try:
+        yield
+    except NonFiniteLoss as error:
+        good = folder.newest_checkpoint()
+        kept = f"the last good checkpoint is {good}" if good else "no checkpoint had been saved yet"
+        raise InputError(f"{error}; {kept}. Train anew with a smaller --lr, or look for odd clips") from error
 
 
 def resume_point(out: str | Path, asked: dict, device: torch.device | None = None) -> Checkpoint | None:
