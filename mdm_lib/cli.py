@@ -86,7 +86,7 @@ def main():
 @click.option(
     "--save-every", type=click.IntRange(1), metavar="STEPS", help="Checkpoint interval.  [default: a sixth of the run]"
 )
-@click.option("--log-every", type=click.IntRange(1), default=50, metavar="STEPS", help="Console and log.csv interval.")
+@click.option("--log-every", type=click.IntRange(1), default=100, metavar="STEPS", help="Console and log.csv interval.")
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.")
 @click.option("--seed", type=int)
@@ -224,7 +224,7 @@ def sample_command(
 
 
 def _sample_with_bar(model: Checkpoint, action, num_samples: int, **options) -> np.ndarray:
-    total = options["num_steps"] or model.config.num_timesteps
+    total = options.get("num_steps") or model.config.num_timesteps
     steps = tqdm(sample(model, action, num_samples, **options), total=total, unit="step", disable=None)
     last = deque(steps, maxlen=1).pop()
     return model.representation.decode(last.pred_x0).cpu().numpy()
@@ -267,7 +267,7 @@ def demo(action, minutes, out, seed):
                 bar.set_postfix(loss=f"{trainer.losses()['loss']:.3f}")
     model = trainer.checkpoint()
     click.echo(f"2. Making 3 motions: {action}")
-    motions = _sample_with_bar(model, action, 3, num_steps=20, seed=seed)
+    motions = _sample_with_bar(model, action, 3, seed=seed)
     title = f"MDM - {action}, {trainer.step} training steps"
     written = [
         model.save(out / "demo.pth"),

@@ -13,29 +13,29 @@ class Config:
     """
 
     # the denoiser (MDM, section 3 and appendix: 512 wide, 8 layers, 4 heads, ff 1024)
-    latent_dim: int = 128
+    latent_dim: int = 64
     num_layers: int = 4
     num_heads: int = 4
-    ff_size: int = 512
+    ff_size: int = 256
     dropout: float = 0.0
     # the motion it sees
     representation: str = "root_velocity"
     num_frames: int = 60
     mirror: bool = True
     # the diffusion
-    num_timesteps: int = 100
+    num_timesteps: int = 50
     schedule: str = "cosine"
     # the training
-    batch_size: int = 64
-    lr: float = 1e-3
+    batch_size: int = 16
+    lr: float = 3e-3
     final_lr: float = 1e-5
     warmup_steps: int = 50
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     vel_weight: float = 10.0
     cond_mask_prob: float = 0.1
-    ema_decay: float = 0.999
-    epochs: int = 30
+    ema_decay: float = 0.995
+    epochs: int = 80
     seed: int = 0
 
     def to_dict(self) -> dict:
@@ -55,9 +55,11 @@ class Config:
 #: cores; ``paper`` has the sizes and the length of the MDM paper's HumanAct12 runs and wants a GPU.
 PRESETS = {
     "tiny": Config(),
-    "small": Config(latent_dim=192, num_layers=5, ff_size=768, batch_size=32, epochs=600),
+    "small": Config(
+        latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, ema_decay=0.999, epochs=1000,
+    ),
     "paper": Config(
         latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000,
-        lr=1e-4, warmup_steps=500, ema_decay=0.9999, epochs=30_000,
+        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, epochs=30_000,
     ),
 }  # fmt: skip

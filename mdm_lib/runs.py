@@ -87,7 +87,7 @@ class RunFolder:
 
 def run_training(
     clips: MotionClips, config: Config, out: str | Path, *, resume: Checkpoint | None = None,
-    log_every: int = 50, save_every: int | None = None, **options,
+    log_every: int = 100, save_every: int | None = None, **options,
 ) -> Iterator[Event]:  # fmt: skip
     """Train into a folder, yielding an ``Event`` for every step, log row and checkpoint.
 

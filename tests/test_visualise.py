@@ -57,7 +57,7 @@ def test_every_joint_with_a_head_around_it_is_inside_the_panel(seed, size, speed
 @pytest.mark.parametrize("metres", [0, 6])
 def test_ink_never_touches_the_edge_of_a_picture(metres):
     for picture in [*draw_frames(walker(metres=metres)), film_strip(walker(metres=metres))]:
-        pixels = np.asarray(picture)
+        pixels = np.asarray(picture.convert("RGB"))
         for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
             assert (edge == figure.PAPER).all()
 
