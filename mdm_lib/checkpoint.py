@@ -47,6 +47,12 @@ class Checkpoint:
         scheduler = NoiseScheduler(self.config.num_timesteps, self.config.schedule)
         return scheduler.to(self.representation.mean.device)
 
+    def resumable(self) -> dict:
+        """``training``; an ``InputError`` where there is none."""
+        if self.training is None:
+            raise InputError("this checkpoint was made to be shared and cannot be resumed; train anew")
+        return self.training
+
     def action_id(self, action: str | int) -> int:
         """The id of an action given by name or number."""
         return find_action(self.label_names, action)

@@ -99,7 +99,7 @@ def run_training(
         options: budget, device and precision, see ``mdm_lib.training.train``.
     """
     folder, trainer, last_saved = RunFolder(out), None, time.monotonic()
-    begin = resume.training["step"] if resume else 0
+    begin = resume.resumable()["step"] if resume else 0
     with _interrupt_flag() as interrupted, _naming_the_last_good_checkpoint(folder):
         for trainer in train(clips, config, resume=resume, **options):
             writes, finished = trainer.rank == 0, trainer.step == trainer.total_steps

@@ -186,9 +186,7 @@ class Trainer:
         Raises:
             InputError: it holds no training state, or it was trained on other clips.
         """
-        training = checkpoint.training
-        if training is None:
-            raise InputError("this checkpoint was made to be shared and cannot be resumed; train anew")
+        training = checkpoint.resumable()
         if training["fingerprint"] != self.fingerprint:
             raise InputError(
                 f"the checkpoint was trained on other data ({checkpoint.source}) than this ({self.source}); "
@@ -280,7 +278,7 @@ def train(
     """
     if steps is None and minutes is None:
         if epochs is None and resume is not None:
-            steps = (resume.training or {}).get("total_steps")
+            steps = resume.resumable()["total_steps"]
         steps = steps or steps_for_epochs(epochs or config.epochs, clips, config)
     trainer = Trainer(clips, config, steps, device=device, precision=precision, compile=compile)
     if resume is not None:
