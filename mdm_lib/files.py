@@ -69,4 +69,7 @@ def load_motions(path: str | Path) -> tuple[np.ndarray, dict]:
     if len(shape) not in (3, 4) or shape[-2:] != (NUM_JOINTS, 3) or 0 in shape:
         raise InputError(f"{path} has shape {list(shape)}; motions are [N, frames, {NUM_JOINTS}, 3] in metres")
     sidecar = path.with_suffix(".json")
-    return motions, json.loads(sidecar.read_text()) if sidecar.exists() else {}
+    try:
+        return motions, json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{sidecar}, which describes {path.name}, is damaged; delete it or make both anew") from error

@@ -187,6 +187,8 @@ def test_bad_motion_files(tmp_path):
     refused(run("visualise", "--input", path), "cut short")
     np.save(path, np.zeros((1, 10, 22, 3)))
     refused(run("visualise", "--input", path, "--output", tmp_path / "x.mp4"), ".gif", ".png")
+    path.with_suffix(".json").write_text("{")
+    refused(run("visualise", "--input", path), "motion.json", "damaged")
 
 
 def test_unwritable_output(tmp_path):

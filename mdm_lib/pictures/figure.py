@@ -102,7 +102,7 @@ def fit_view(joints: np.ndarray, height: int) -> View:
     high = np.maximum(seen.max(0) + margin, rim.max(0))
     extent, middle = high - low + 0.04, (low + high) / 2
     scale = min(height / extent[1], 1.8 * height / extent[0])
-    width = round(max(scale * extent[0], 0.7 * height))
+    width = math.ceil(max(scale * extent[0], 0.7 * height))
     origin = (width / 2 - scale * middle[0], height / 2 + scale * middle[1])
     grid = 0.5 * 2 ** max(0, math.ceil(math.log2(floor / 4)))
     return View(scale, (width, height), origin, distance, floor, grid)
