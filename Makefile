@@ -9,7 +9,7 @@ demo: .venv/course.installed   ## train a small model for a minute, make motions
 	$(VENV)/python -m mdm_lib demo
 
 lab: .venv/course.installed    ## open the course
-	$(VENV)/jupyter lab notebooks/00_start_here.ipynb
+	$(VENV)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: .venv/test.installed     ## all that CI runs
 	$(VENV)/python tests/run.py

@@ -68,13 +68,15 @@ class RunFolder:
                     r for r in csv.reader(file) if len(r) == len(LOG_COLUMNS) and r[0].isdigit() and int(r[0]) <= step
                 ]
         text = io.StringIO()
-        csv.writer(text).writerows([LOG_COLUMNS, *rows])
+        csv.writer(text, lineterminator="\n").writerows([LOG_COLUMNS, *rows])
         write_atomically(self.log, text.getvalue().encode())
 
     def append_log(self, row: dict) -> None:
         """Add one row, numbers to nine significant digits."""
         with open(self.log, "a", newline="") as file:
-            csv.writer(file).writerow([f"{row[c]:.9g}" if isinstance(row[c], float) else row[c] for c in LOG_COLUMNS])
+            csv.writer(file, lineterminator="\n").writerow(
+                [f"{row[c]:.9g}" if isinstance(row[c], float) else row[c] for c in LOG_COLUMNS]
+            )
 
     def save(self, trainer: Trainer, name: str) -> Path:
         """Save a checkpoint, unless the weights have gone bad."""

@@ -1,6 +1,7 @@
 """The command line as a user meets it: what works, and what each wrong input says."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -106,6 +107,30 @@ def test_unknown_data_and_missing_file(tmp_path):
         run("train", "--data", "kitchen", "--out", tmp_path), "unknown data 'kitchen'", "synthetic", "humanact12:PATH"
     )
     refused(run("train", "--data", f"humanact12:{tmp_path}/none.pkl", "--out", tmp_path), "none.pkl")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"joints3D": [np.zeros((9, 17, 3))], "y": [0]}, "17"),
+        ({"joints3D": [np.zeros((9, 24, 3))], "y": [12]}, "--label-names"),
+        ({"joints3D": [np.full((9, 24, 3), np.nan)], "y": [0]}, "clip 0 has NaN"),
+        ({"joints3D": [np.zeros((1, 24, 3))], "y": [0]}, "clip 0 has fewer than 2 frames"),
+        ({"motions": []}, "joints3D"),
+        ({"joints3D": print, "y": []}, "'builtins.print', which could run code"),
+    ],
+)
+def test_bad_real_data(tmp_path, content, message):
+    path = tmp_path / "humanact12poses.pkl"
+    path.write_bytes(pickle.dumps(content))
+    refused(run("train", "--data", f"humanact12:{path}", "--out", tmp_path / "run"), message, "humanact12poses.pkl")
+    assert not (tmp_path / "run").exists()
+
+
+def test_truncated_real_data(tmp_path):
+    path = tmp_path / "humanact12poses.pkl"
+    path.write_bytes(pickle.dumps({"joints3D": [np.zeros((9, 24, 3))], "y": [0]})[:-200])
+    refused(run("train", "--data", f"humanact12:{tmp_path}", "--out", tmp_path / "run"), "cut short")
 
 
 def test_two_budgets_and_used_folder(trained, tmp_path):

@@ -628,7 +628,7 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
     joints = turn(scale * torch.where(is_left, mirror(joints), joints), factors["heading"])
     joints = joints + vec(start[:, 0], 0, start[:, 1])[:, None, None]
     joints = joints * length_mask(lengths, MAX_FRAMES)[..., None, None]
-    return MotionClips(joints[:, : lengths.max()], lengths, labels, ACTIONS, "synthetic", factors)
+    return MotionClips(joints[:, : lengths.max()], lengths, labels, ACTIONS, f"synthetic:{num_clips}", factors)
 
 
 def _draw_factors(draws: Tensor, labels: Tensor) -> dict[str, Tensor]:
