@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import math
 import signal
 import threading
 import time
@@ -114,7 +115,7 @@ def run_training(
                 if writes:
                     folder.append_log(row)
                 yield Event("log", trainer, row=row)
-            interval = save_every or (trainer.total_steps and max(1, trainer.total_steps // 6))
+            interval = save_every or (trainer.total_steps and math.ceil(trainer.total_steps / 6))
             if writes and not finished and interval and trainer.step % interval == 0:
                 yield Event("checkpoint", trainer, path=folder.save(trainer, f"mdm_epoch{trainer.epoch}.pth"))
                 last_saved = time.monotonic()
