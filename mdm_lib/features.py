@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mdm_lib.data.clips import OVER_GROUND
+from mdm_lib.runtime import constant
 from mdm_lib.skeleton import NUM_JOINTS
 
 
@@ -73,13 +75,13 @@ class RootVelocity(Representation):
     def from_joints(self, joints: Tensor) -> Tensor:
         root = joints[:, :, :1]
         travel = torch.diff(root, dim=1, prepend=root[:, :1])
-        over_ground = joints.new_tensor([1.0, 0.0, 1.0])
+        over_ground = constant(OVER_GROUND, joints.device)
         first = travel * over_ground + root * (1 - over_ground)  # (velocity x, height, velocity z)
         return torch.cat([first, joints[:, :, 1:] - root * over_ground], dim=2).flatten(2)
 
     def to_joints(self, features: Tensor) -> Tensor:
         first, others = features.unflatten(2, (-1, 3)).tensor_split([1], dim=2)
-        over_ground = features.new_tensor([1.0, 0.0, 1.0])
+        over_ground = constant(OVER_GROUND, features.device)
         travelled = first.cumsum(1) * over_ground
         return torch.cat([travelled + first * (1 - over_ground), others + travelled], dim=2)
 

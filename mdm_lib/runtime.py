@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+from functools import lru_cache
 
 import torch
 import torch.distributed as dist
@@ -25,6 +26,12 @@ def pick_device(name: str | None = None) -> torch.device:
     if name.split(":")[0] not in available:
         raise InputError(f"device {name!r} is not available here; use one of: {', '.join(available)}")
     return torch.device(name)
+
+
+@lru_cache
+def constant(values: tuple, device: torch.device) -> torch.Tensor:
+    """A small tensor of fixed numbers, made once a device: making it anew each time would wait for the GPU."""
+    return torch.tensor(values, device=device)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -83,7 +83,7 @@ def test_mirror_swaps_sides_and_is_its_own_inverse():
 
 
 def test_mirror_labels():
-    assert mirror_labels(("walk-left", "wave", "walk-right", "kick_left")).tolist() == [2, 1, 0, -1]
+    assert mirror_labels(("walk-left", "wave", "walk-right", "kick_left")) == (2, 1, 0, -1)
 
 
 def test_random_windows_mirror_labels_and_leave_the_unmirrorable():

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mdm_lib import InputError, generate, load_checkpoint, load_clips, train
 from mdm_lib.config import PRESETS, Config
@@ -277,3 +278,22 @@ def test_two_processes_train_as_one(tmp_path):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
         assert ours["vel"] == pytest.approx(theirs["vel"], rel=1e-4)
     assert first["losses"][-1]["loss"] < 0.8 * first["losses"][0]["loss"]
+
+
+class Watch(TorchDispatchMode):
+    """Collects the names of all operations."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.seen = {*getattr(self, "seen", ()), str(func)}
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device(clips):
+    """No operation whose result the CPU must read: on a GPU each of them would wait for all work before it."""
+    trainer = Trainer(clips, TOY, 50)
+    trainer.advance()  # makes the constants and the order of the epoch
+    with Watch() as watch:
+        trainer.advance()
+    waiting = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "is_nonzero", "equal.default")
+    assert "aten.addmm.default" in watch.seen
+    assert not [name for name in watch.seen if any(word in name for word in waiting)]

@@ -2,14 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from mdm_lib.errors import InputError
+from mdm_lib.runtime import constant
 from mdm_lib.skeleton import JOINT, JOINT_NAMES, MIRROR, NUM_JOINTS
 
 FPS = 20
+#: Multiplying by it leaves what a point has over the ground, without its height.
+OVER_GROUND = (1.0, 0.0, 1.0)
 
 #: HumanAct12's labels, in its order (Guo et al. 2020); the synthetic clips have the same.
 HUMANACT12_ACTIONS = (
@@ -125,8 +129,7 @@ def length_mask(lengths: Tensor, num_frames: int) -> Tensor:
 
 def centre(joints: Tensor) -> Tensor:
     """Move motions ``[B, F, J, 3]`` so that the first frame's pelvis stands over the origin; heights stay."""
-    start = joints[:, :1, :1] * joints.new_tensor([1.0, 0.0, 1.0])
-    return joints - start
+    return joints - joints[:, :1, :1] * constant(OVER_GROUND, joints.device)
 
 
 def heading(joints: Tensor) -> Tensor:
@@ -156,17 +159,18 @@ def face_forward(joints: Tensor) -> Tensor:
 
 def mirror(joints: Tensor) -> Tensor:
     """The motion seen in a mirror, ``[..., J, 3]``: x negated *and* left joints exchanged with right ones."""
-    return joints[..., list(MIRROR), :] * joints.new_tensor([-1.0, 1.0, 1.0])
+    return joints[..., constant(MIRROR, joints.device), :] * constant((-1.0, 1.0, 1.0), joints.device)
 
 
-def mirror_labels(label_names: tuple[str, ...]) -> Tensor:
-    """What each action is called in the mirror: ``[num_actions]`` int64, -1 where there is no name for it.
+@lru_cache
+def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
+    """What each action is called in the mirror, as its id; -1 where there is no name for it.
 
     "walk-left" becomes "walk-right"; "wave" stays; a "kick left" without a "kick right" cannot be mirrored.
     """
     swap = str.maketrans({"\0": "right", "\1": "left"})
     mirrored = [name.replace("left", "\0").replace("right", "\1").translate(swap) for name in label_names]
-    return torch.tensor([label_names.index(name) if name in label_names else -1 for name in mirrored])
+    return tuple(label_names.index(name) if name in label_names else -1 for name in mirrored)
 
 
 def random_windows(
@@ -186,7 +190,7 @@ def random_windows(
     slack = (clips.lengths[index] - num_frames).clamp(min=0)
     joints, mask = cut_windows(clips, index, (draws[0] * (slack + 1)).long(), num_frames)
     if with_mirror:
-        mirrored = mirror_labels(clips.label_names).to(device)[labels]
+        mirrored = constant(mirror_labels(clips.label_names), device)[labels]
         flip = (draws[1] < 0.5) & (mirrored >= 0)
         joints = torch.where(flip[:, None, None, None], mirror(joints), joints)
         labels = torch.where(flip, mirrored, labels)
