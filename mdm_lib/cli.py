@@ -1,6 +1,7 @@
 """The command line: ``python -m mdm_lib train | sample | visualise | demo | download``."""
 
 import locale
+import os
 import sys
 from collections import deque
 from dataclasses import replace
@@ -101,22 +102,9 @@ def main():
 @click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
 def train(
-    data,
-    label_names,
-    preset,
-    out,
-    epochs,
-    steps,
-    minutes,
-    resume,
-    save_every,
-    log_every,
-    device,
-    precision,
-    compile,
-    lang,
-    **settings,
-):
+    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, device, precision, compile,
+    lang, **settings,
+):  # fmt: skip
     """Train a model.
 
     Without options: a tiny model on the embedded synthetic motion, a few minutes on a laptop.
@@ -137,14 +125,19 @@ def train(
         else:
             RunFolder(out).refuse_if_used()
         config = checkpoint.config if checkpoint else config
-        options = {"steps": steps, "epochs": epochs, "minutes": minutes}
-        _train_into(out, clips, config, checkpoint, data, say, log_every=log_every, save_every=save_every,
-                    device=device, precision=precision, compile=compile, **options)  # fmt: skip
+        again = f"--data {data} --out {out}" + (f" --label-names {label_names}" if label_names else "")
+        _train_into(
+            out, clips, config, checkpoint, say, again, steps=steps, epochs=epochs, minutes=minutes,
+            log_every=log_every, save_every=save_every, device=device, precision=precision, compile=compile,
+        )  # fmt: skip
 
 
 def _speaker(lang: str | None):
     """Print a line of ``MESSAGES`` in the language asked for, else in that of the locale."""
-    lang = lang or ("ja" if (locale.getlocale()[0] or "").startswith(("ja", "Japanese")) else "en")
+    # the variables first: getlocale knows only locales that are installed
+    variables = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    place = next(filter(None, variables), None) or locale.getlocale()[0] or ""
+    lang = lang or ("ja" if place.startswith(("ja", "Japanese")) else "en")
 
     def say(message: str, **facts) -> None:
         if runtime.is_first_process():
@@ -161,8 +154,11 @@ def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | No
         say("resume", step=checkpoint.training["step"])
 
 
-def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, data: str, say, **options):
-    """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks."""
+def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, again: str, **options):
+    """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks.
+
+    ``again`` is what to type after ``train`` to go on with this run.
+    """
     speaks, bar, path = runtime.is_first_process(), None, None
     for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
         if not speaks:
@@ -180,7 +176,7 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, data:
             )
         elif kind == "stopped":
             bar.close()
-            say("stopped", path=path, arguments=f"--data {data} --out {out}")
+            say("stopped", path=path, arguments=again)
             sys.exit(130)
         elif trainer.step < trainer.total_steps:
             say("checkpoint", path=path)

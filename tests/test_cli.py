@@ -56,7 +56,13 @@ def test_messages_have_the_same_parts_in_both_languages():
 
 def test_japanese_on_request_and_by_locale(trained, monkeypatch):
     assert "完了" in run("train", "--resume", "--out", trained[0], "--data", "synthetic:36", "--lang", "ja").output
-    monkeypatch.setattr("locale.getlocale", lambda: ("ja_JP", "UTF-8"))
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    for language, word in (("ja_JP.UTF-8", "完了"), ("en_GB.UTF-8", "finished")):
+        monkeypatch.setenv("LANG", language)
+        assert word in run("train", "--resume", "--out", trained[0], "--data", "synthetic:36").output
+    monkeypatch.delenv("LANG")
+    monkeypatch.setattr("locale.getlocale", lambda: ("Japanese_Japan", "932"))
     assert "完了" in run("train", "--resume", "--out", trained[0], "--data", "synthetic:36").output
 
 
