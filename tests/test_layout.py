@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from rattler import MatchSpec
+
+from mdm_lib.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,11 +100,21 @@ def test_links_and_commands_in_documents_exist(document):
         if not target.startswith("http"):
             assert ((ROOT / document).parent / target).exists(), target
     for command in re.findall(r"python -m mdm_lib (\w+)", text):
-        result = subprocess.run([sys.executable, "-m", "mdm_lib", command, "--help"], capture_output=True)
-        assert result.returncode == 0, command
+        assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0, command
     for target in re.findall(r"\bmake (demo|lab|test|notebooks|\w+)\b(?= )", text):
         if target in ("demo", "lab", "test", "notebooks"):
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+@pytest.mark.parametrize("document", ["README.md", "README_ja.md"])
+def test_the_readmes_code_runs(document, capsys):
+    code = re.search(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.S)[1]
+    shorter = code.replace("steps=500", "steps=4").replace("% 100", "% 2")
+    assert shorter.count("steps=4") == 1
+    names = {}
+    exec(shorter, names)
+    assert names["jumps"].shape == (4, 60, 22, 3)
+    assert "'loss'" in capsys.readouterr().out
 
 
 def test_the_placeholder_address_stands_in_one_place():
