@@ -34,9 +34,9 @@ class Representation(nn.Module):
 
     def fit(self, joints: Tensor, mask: Tensor) -> "Representation":
         """Learn the normaliser from motions ``[B, F, J, 3]``, real frames (``mask [B, F]``) only."""
-        features = self.from_joints(joints)[mask].double()
+        features = self.from_joints(joints)[mask].cpu().double()  # Apple's MPS has no float64
         variance = features.var(0, unbiased=False)
-        groups = self.scale_groups().to(variance.device)
+        groups = self.scale_groups()
         group_variance = torch.stack([variance[groups == g].mean() for g in range(int(groups.max()) + 1)])
         self.mean.copy_(features.mean(0))
         # below a millimetre a feature is constant: its noise must not be blown up

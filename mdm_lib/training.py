@@ -35,7 +35,7 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def training_loss(pred_x0: Tensor, x0: Tensor, mask: Tensor, vel_weight: float) -> tuple[Tensor, Tensor, Tensor]:
-    """L_simple + λ L_vel (Tevet et al. 2023, eq. 2 and 5, on features): loss, mse, vel.
+    """L_simple + λ L_vel (Tevet et al. 2023, eq. 2 and 5, on features instead of joints): loss, mse, vel.
 
     Args:
         pred_x0, x0: ``[B, F, D]``.
@@ -163,7 +163,7 @@ class Trainer:
             rate = learning_rate(step - 1, self.total_steps, self.config)
             raise NonFiniteLoss(f"the loss is not a number at step {step} (learning rate {rate:.2g})")
         self.recent.clear()
-        return dict(zip(("loss", "mse", "vel"), recent.double().mean(0).tolist(), strict=True))
+        return dict(zip(("loss", "mse", "vel"), recent.cpu().double().mean(0).tolist(), strict=True))
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything, to sample from, to save, or to resume."""
