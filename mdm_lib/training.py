@@ -269,13 +269,15 @@ def train(
         clips: the training clips.
         steps, epochs, minutes: the budget, one of them; ``config.epochs`` when none is given. Minutes become
             a fixed number of steps once a few have been measured, so the result depends on that number alone.
-        resume: a checkpoint of an earlier run on the same clips; its own budget holds unless another is given.
+        resume: a checkpoint of an earlier run on the same clips; its own recipe holds, and its budget unless
+            another is given.
         precision: ``"auto"`` (bfloat16 where the hardware is fast at it), ``"bf16"`` or ``"fp32"``.
 
     Yields:
         the same ``Trainer`` each time. ``.step``, ``.epoch``, ``.lr`` cost nothing; ``.losses()`` waits for the
         device, so read it every N steps; ``.checkpoint()`` is what ``sample`` takes.
     """
+    config = config if resume is None else resume.config
     if steps is None and minutes is None:
         if epochs is None and resume is not None:
             steps = resume.resumable()["total_steps"]

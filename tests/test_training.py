@@ -37,8 +37,8 @@ def run_cli(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **options)
 
 
-def trained(clips, config, **budget) -> Trainer:
-    return deque(train(clips, config, **budget), maxlen=1).pop()
+def trained(*arguments, **options) -> Trainer:
+    return deque(train(*arguments, **options), maxlen=1).pop()
 
 
 def test_loss_by_hand():
@@ -164,6 +164,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     with open(tmp_path / "log.csv") as file:
         logged = int(list(csv.DictReader(file))[-1]["step"])
     assert resume_point(tmp_path, {}).training["step"] >= logged > 0
+
+
+def test_resume_from_python_takes_the_checkpoints_recipe_and_budget(clips):
+    steps = train(clips, TOY, steps=6)
+    early = [next(steps).checkpoint() for _ in range(3)][-1]
+    assert early.training["step"] == 3
+    through, resumed = trained(clips, TOY, steps=6), trained(clips, resume=early)
+    assert resumed.config == TOY and resumed.step == 6
+    assert torch.equal(through.model.to_features.weight, resumed.model.to_features.weight)
 
 
 def test_ctrl_c_in_a_notebook_leaves_a_usable_trainer(clips):
