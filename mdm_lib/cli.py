@@ -5,6 +5,7 @@ import os
 import sys
 from collections import deque
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -274,6 +275,10 @@ def demo(action, minutes, out, seed):
         save_gif(out / f"demo_{action}.gif", motions, title=title),
         save_film_strip(out / f"demo_{action}.png", motions, title=title),
     ]
+    if find_spec("anywidget"):  # which comes with the extra "course"
+        from mdm_lib.player import MotionPlayer
+
+        written.append(MotionPlayer(motions, title=title).save_html(out / f"demo_{action}.html"))
     click.echo("3. Look at them:\n" + "\n".join(f"   {path}" for path in written))
 
 

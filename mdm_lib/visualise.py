@@ -55,7 +55,7 @@ def draw_frames(
     """
     if not 1 <= fps <= 50:
         raise InputError(f"fps must be from 1 to 50 (browsers slow faster GIFs down), not {fps}; motion here has {FPS}")
-    joints, lengths, captions = _check(motions, lengths, captions)
+    joints, lengths, captions = check_motions(motions, lengths, captions)
     num_motions, num_frames = joints.shape[:2]
     focus = camera_path(joints)
     view = fit_view(joints - focus[:, :, None], height or (400 if num_motions == 1 else 300))
@@ -97,7 +97,7 @@ def film_strip(
     the world, so they tell how far it went.
     Arguments and errors as ``draw_frames``; a motion shorter than ``num_poses`` shows every frame once.
     """
-    joints, lengths, captions = _check(motions, lengths, captions)
+    joints, lengths, captions = check_motions(motions, lengths, captions)
     if num_poses < 1:
         raise InputError(f"num_poses must be at least 1, not {num_poses}")
     joints = turn(torch.from_numpy(joints), STRIP_HEADING - heading(torch.from_numpy(joints[:, 0]))).numpy()
@@ -153,8 +153,12 @@ def plot_losses(log_csv_path, png_path):
     return write_atomically(png_path, content.getbuffer())
 
 
-def _check(motions, lengths, captions) -> tuple[np.ndarray, list[int], list[str]]:
-    """Joints ``[N, F, 22, 3]`` up to the longest real length, padding replaced by the last real pose."""
+def check_motions(motions, lengths, captions) -> tuple[np.ndarray, list[int], list[str]]:
+    """Joints ``[N, F, 22, 3]`` up to the longest real length, padding replaced by the last real pose; the other two.
+
+    Raises:
+        InputError: on a wrong shape, NaN in a real frame, or lengths or captions that do not match.
+    """
     try:
         motions = motions if isinstance(motions, torch.Tensor) else np.asarray(motions)
         joints = torch.as_tensor(motions).detach().cpu().double().numpy()

@@ -1,0 +1,550 @@
+"""Explorers: a few controls, and what a function makes of their values, in a notebook.
+
+``explore(fn, **controls)`` is the one piece of machinery; the four explorers below it only wire it to the package.
+All of them work without a browser too: set a control's ``value`` and look at what is shown.
+"""
+
+import asyncio
+import inspect
+import math
+import traceback
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from html import escape
+from io import BytesIO
+from time import monotonic
+from typing import NamedTuple
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+from torch import Tensor
+from traitlets import List, Unicode
+
+from mdm_lib.checkpoint import Checkpoint
+from mdm_lib.data.clips import MotionClips, cut_windows
+from mdm_lib.errors import InputError
+from mdm_lib.features import REPRESENTATIONS
+from mdm_lib.player import MotionPlayer
+from mdm_lib.sampling import DenoisingStep, sample
+from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.skeleton import JOINT
+from mdm_lib.visualise import film_strip
+
+#: Okabe and Ito's colours, which colour-blind people can tell apart.
+BLUE, VERMILION, GREY, PALE = "#0072b2", "#d55e00", "#464850", "#e1e5ea"
+#: Between two pictures of long work lie at least so many seconds: more could not be seen, and would slow it down.
+REDRAW_AFTER = 0.1
+#: Pixels of the picture that a stored notebook keeps.
+STILL_WIDTH = 1000
+
+
+class Motion(NamedTuple):
+    """A motion for ``explore`` to show, where the joints alone do not say enough."""
+
+    joints: np.ndarray | Tensor  # [N, F, 22, 3] or [F, 22, 3], metres
+    captions: Sequence[str] | None = None  # one a motion
+    frame: int | None = None  # when it changes, the player stops and jumps there
+    columns: int | None = None  # at most so many motions side by side
+
+
+def explore(fn: Callable, **controls) -> "Explorer":
+    """Show what ``fn`` makes of the controls' values, anew whenever one of them changes.
+
+    Args:
+        fn: is called with the values by name. It returns a picture (Pillow image or matplotlib figure), a motion
+            (``[F, 22, 3]`` or ``[N, F, 22, 3]`` array, tensor or ``Motion``), or a dict or sequence of these, which
+            are shown side by side. A generator function yields ``(progress 0 … 1, one of these or None)``: then a
+            bar shows how far it is, and it is left where it is as soon as a control changes.
+        controls: each a widget, ``(low, high)`` or ``(low, high, step)`` for a slider, a list or tuple of words or a
+            dict for a menu, a bool for a tick box.
+
+    Raises:
+        InputError: for a control that is none of these.
+        Exception: whatever ``fn`` raises the first time. Later errors are shown, and kept in ``.error``.
+    """
+    slow = inspect.isgeneratorfunction(fn)
+    return Explorer(fn, {name: _control(name, spec, slow) for name, spec in controls.items()})
+
+
+class Explorer(widgets.VBox):
+    """What ``explore`` returns.
+
+    Attributes:
+        controls: the widgets by name.
+        stage: what is shown; ``stage.items`` are its ``Image`` widgets and players by name.
+        error: what ``fn`` raised last time, or ``None``.
+    """
+
+    def __init__(self, fn: Callable, controls: dict[str, widgets.Widget]):
+        self.fn, self.controls, self.error = fn, controls, None
+        self._task: asyncio.Task | None = None
+        self._bar = widgets.FloatProgress(max=1.0, layout=widgets.Layout(width="100%", height="14px", margin="0"))
+        self._bar.style.bar_color = BLUE
+        self._bar.layout.visibility = "hidden"  # its place is kept, so that nothing jumps
+        self._complaint = widgets.HTML()
+        self._complaint.layout.display = "none"
+        self.stage = Stage()
+        columns = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(270px, 1fr))", width="100%")
+        panel = widgets.GridBox(list(controls.values()), layout=columns)
+        bar = [self._bar] if inspect.isgeneratorfunction(fn) else []
+        super().__init__([panel, *bar, self._complaint, self.stage, self.stage.names])
+        self.add_class("mdm-explorer")
+        for control in controls.values():
+            control.observe(self._refresh, "value")
+        self._finish(self._work())  # at once, even in a notebook: its stored output then has the picture
+        if self.error is not None:
+            raise self.error
+
+    def values(self) -> dict:
+        """What the controls say now."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def _refresh(self, _change):
+        """Begin anew with the present values.
+
+        Long work becomes a task of the loop that brought the change: the kernel's, or that of JupyterLab's thread
+        for widgets (a subshell). Without a loop, and where work is short, it is done at once.
+        """
+        if self._task is not None:
+            self._task.cancel()
+        try:
+            loop = asyncio.get_running_loop() if inspect.isgeneratorfunction(self.fn) else None
+        except RuntimeError:
+            loop = None
+        if loop is None:
+            self._finish(self._work())
+        else:
+            self._task = loop.create_task(self._finish_in_turns(self._work()))
+
+    def _work(self) -> Iterator[tuple]:
+        """``fn`` as a generator of (progress, picture), whichever kind it is."""
+        result = self.fn(**self.values())
+        if inspect.isgeneratorfunction(self.fn):
+            yield from result
+        else:
+            yield 1.0, result
+
+    def _finish(self, work: Iterator[tuple]):
+        with self._errors_shown():
+            deque(self._follow(work), maxlen=0)
+
+    async def _finish_in_turns(self, work: Iterator[tuple]):
+        with closing(work), self._errors_shown():
+            for _ in self._follow(work):
+                await asyncio.sleep(0)  # here a message of the browser gets in, and may cancel this
+
+    def _follow(self, work: Iterator[tuple]) -> Iterator[None]:
+        """Show what ``work`` yields, the last picture in any case."""
+        drawn_at, waiting = -math.inf, None
+        self._bar.layout.visibility = "visible"
+        for self._bar.value, picture in work:
+            waiting = waiting if picture is None else picture
+            if waiting is not None and monotonic() - drawn_at > REDRAW_AFTER:
+                self.stage.show(waiting)
+                drawn_at, waiting = monotonic(), None
+            yield
+        if waiting is not None:
+            self.stage.show(waiting)
+
+    @contextmanager
+    def _errors_shown(self):
+        """Where work ends: well, or with an error in place of the picture. A cancelled one leaves all to the next."""
+        try:
+            yield
+            self.error, self._complaint.value = None, ""
+        except Exception as error:  # whatever a reader's function raises is for the reader to see
+            self.error, self._complaint.value = error, _complaint(error)
+        self._bar.layout.visibility = "hidden"
+        self._complaint.layout.display = "none" if self.error is None else None
+        self.stage.layout.display = None if self.error is None else "none"
+
+    def __repr__(self) -> str:
+        return f"<Explorer of {', '.join(self.controls)}>"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget, and what it shows now as one picture, for where widgets cannot run."""
+        data = super()._repr_mimebundle_(**kwargs)
+        if self.error is not None:
+            return data
+        data["image/png"] = b64encode(self.stage.png()).decode()
+        values = ", ".join(f"{name} {value}" for name, value in self.values().items())
+        return data, {"image/png": {"alt": f"{'; '.join(self.stage.items)}, for {values}"}}
+
+
+class Stage(widgets.Box):
+    """Pictures and players side by side, below one another where there is no room; updated in place."""
+
+    def __init__(self):
+        super().__init__(layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
+        self.items: dict[str, widgets.Image | MotionPlayer] = {}
+        self.names = _Names()
+
+    def show(self, result):
+        """``result`` as ``explore`` describes it. The widgets stay when names and kinds are those of last time."""
+        parts = {name: _picture_or_motion(part) for name, part in _named(result).items()}
+        kinds = [(name, isinstance(part, Motion)) for name, part in parts.items()]
+        if kinds != [(name, isinstance(item, MotionPlayer)) for name, item in self.items.items()]:
+            self.items = {name: _make_item(part) for name, part in parts.items()}
+            self.children = list(self.items.values())
+            self.names.pictures = [name for name, part in parts.items() if not isinstance(part, Motion)]
+            self._asked = {}
+        for name, part in parts.items():
+            if isinstance(part, Motion):
+                self._show_motion(name, part)
+            else:
+                self.items[name].value = part
+
+    def _show_motion(self, name: str, motion: Motion):
+        self.items[name].update(motion.joints, captions=motion.captions)
+        if motion.frame is not None and motion.frame != self._asked.get(name):
+            self.items[name].playing = False
+            self.items[name].frame = self._asked[name] = motion.frame
+
+    def png(self) -> bytes:
+        """All that is shown in one picture, as a stored notebook keeps it; players as their film strips."""
+        pictures = [_still(item) for item in self.items.values()]
+        size = max(p.width for p in pictures), sum(p.height for p in pictures)
+        whole, top = Image.new("RGB", size, "white"), 0
+        for picture in pictures:
+            whole.paste(picture, (0, top))
+            top += picture.height
+        return _png(whole.quantize(128, dither=Image.Dither.NONE))
+
+
+class _Names(anywidget.AnyWidget):
+    """Nothing to see: it names pictures and sliders for screen readers, which ipywidgets leaves out."""
+
+    pictures = List(Unicode()).tag(sync=True)
+    _esm = """
+    function name_all(root, pictures) {
+      root.querySelectorAll("img.widget-image").forEach((image, i) => { image.alt = pictures[i] ?? ""; });
+      for (const slider of root.querySelectorAll("[role=slider]:not([aria-label])")) {
+        const label = slider.closest(".jupyter-widgets")?.querySelector(".widget-label");
+        slider.setAttribute("aria-label", label?.textContent ?? "");
+        // JupyterLab would take the arrow keys for itself
+        slider.setAttribute("data-lm-suppress-shortcuts", "true");
+      }
+    }
+    export default { render({ model, el }) {
+      el.style.display = "none";
+      const observer = new MutationObserver(update);
+      function update() {
+        const root = el.closest(".mdm-explorer");
+        if (root) name_all(root, model.get("pictures"));
+      }
+      const waiting = setInterval(() => {  // the widgets arrive one by one, in any order
+        const root = el.closest(".mdm-explorer");
+        if (!root) return;
+        clearInterval(waiting);
+        observer.observe(root, { childList: true, subtree: true });
+        update();
+      }, 50);
+      model.on("change:pictures", update);
+      return () => { clearInterval(waiting); observer.disconnect(); model.off("change:pictures", update); };
+    } };
+    """
+
+
+def _control(name: str, spec, slow: bool) -> widgets.Widget:
+    """The widget that a control's specification stands for, labelled with its name unless it has a label."""
+    if isinstance(spec, widgets.Widget):
+        control = spec
+    elif isinstance(spec, bool):
+        control = widgets.Checkbox(spec, indent=False)
+    elif isinstance(spec, dict) or (isinstance(spec, (list, tuple)) and spec and all(isinstance(s, str) for s in spec)):
+        control = widgets.Dropdown(options=spec)
+    elif isinstance(spec, tuple) and len(spec) in (2, 3) and all(isinstance(s, (int, float)) for s in spec):
+        kind = widgets.IntSlider if all(isinstance(s, int) for s in spec) else widgets.FloatSlider
+        step = spec[2] if len(spec) == 3 else (1 if kind is widgets.IntSlider else (spec[1] - spec[0]) / 100)
+        control = kind(min=spec[0], max=spec[1], step=step, value=spec[0])
+    else:
+        raise InputError(
+            f"control {name!r} is {spec!r}; give a widget, (low, high[, step]), a list of words, a dict or a bool"
+        )
+    if not control.description:
+        control.description = name.replace("_", " ")
+        control.layout = widgets.Layout(width="auto", margin="2px 12px 2px 0")
+        control.style.description_width = "72px"
+    if hasattr(control, "continuous_update"):
+        # while the kernel works, ipywidgets' browser side holds all but the newest value back, so quick work
+        # does not queue up; long work gives way, and would begin anew at every pixel
+        control.continuous_update = not slow
+    return control
+
+
+def _complaint(error: Exception) -> str:
+    """An error as HTML: one line, and for other than a reader's mistake, the traceback folded away."""
+    if isinstance(error, InputError):
+        line, details = str(error), ""
+    else:
+        line = f"{type(error).__name__}: {error}"
+        lines = escape("".join(traceback.format_exception(error)))
+        details = f'<details><summary>Traceback</summary><pre style="white-space: pre-wrap">{lines}</pre></details>'
+    red = "color: #b3261e; background: #fdecea; border-left: 4px solid #b3261e; padding: 4px 10px; line-height: 1.5"
+    return f'<div role="alert" style="{red}"><b>{escape(line)}</b>{details}</div>'
+
+
+def _named(result) -> dict:
+    if isinstance(result, dict):
+        return result
+    if isinstance(result, (list, tuple)) and not isinstance(result, Motion):
+        return {f"part {i}": part for i, part in enumerate(result, 1)}
+    return {"picture": result}
+
+
+def _picture_or_motion(part) -> bytes | Motion:
+    """A picture as the bytes of a PNG, a motion as a ``Motion``."""
+    if isinstance(part, Motion):
+        return part
+    if isinstance(part, (np.ndarray, Tensor)):
+        return Motion(part)
+    if isinstance(part, Figure):
+        canvas = FigureCanvasAgg(part)
+        canvas.draw()
+        return _png(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+    if isinstance(part, Image.Image):
+        return _png(part)
+    raise InputError(f"explore can show pictures, figures and motions, not {type(part).__name__}")
+
+
+def _make_item(part: bytes | Motion) -> widgets.Image | MotionPlayer:
+    if isinstance(part, Motion):
+        player = MotionPlayer(part.joints, captions=part.captions)
+        # the player's panels are 150 px wide or wider: in this width one column more has no room
+        width = 900 if part.columns is None else 150 * (part.columns + 1)
+        player.layout = widgets.Layout(flex="1 1 320px", min_width="0", max_width=f"{width}px")
+        return player
+    return widgets.Image(value=part, format="png", layout=widgets.Layout(max_width="100%", height="auto"))
+
+
+def _still(item: widgets.Image | MotionPlayer) -> Image.Image:
+    if isinstance(item, MotionPlayer):
+        still = film_strip(item.motion, item._scene["lengths"], captions=item._scene["captions"], num_poses=6)
+    else:
+        still = Image.open(BytesIO(item.value))
+    if still.width > STILL_WIDTH:
+        still = still.convert("RGB").resize((STILL_WIDTH, round(still.height * STILL_WIDTH / still.width)))
+    return still.convert("RGB")
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = BytesIO()
+    picture.save(content, "PNG", compress_level=4)
+    return content.getvalue()
+
+
+# The explorers ------------------------------------------------------------------------------------------------------
+
+
+def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation: str = "root_velocity") -> Explorer:
+    """Noise is added to a clip: the skeleton, one joint's height, and where on the schedule one is.
+
+    Args:
+        clips: the first clip of each action can be picked.
+        num_timesteps: T.
+        representation: the features that the noise is added to, a key of ``mdm_lib.features.REPRESENTATIONS``.
+    """
+    features = REPRESENTATIONS[representation]().fit(clips.joints, clips.mask)
+    scheduler = lru_cache(NoiseScheduler)
+
+    def show(action, schedule, joint, t):
+        joints = first_clip(clips, action)
+        x0 = features.encode(joints)
+        x_t = scheduler(num_timesteps, schedule).add_noise(x0, fixed_noise(x0), torch.tensor([t]))
+        height, alphas = 3 * JOINT[joint] + 1, scheduler(num_timesteps, schedule).alphas_cumprod
+        name = f"{joint.replace('_', ' ')}, height"
+        plot = plot_noise(x0[0, :, height], x_t[0, :, height], name, alphas, t)
+        both = torch.cat([joints, features.decode(x_t)])
+        return {"x_0, x_t, alpha-bar and SNR": plot, "skeleton": Motion(both, ["x_0", f"x_t, t = {t}"])}
+
+    return explore(
+        show, action=actions_of(clips), schedule=["linear", "cosine"], joint=["right_wrist", "left_foot", "head"],
+        t=widgets.IntSlider(num_timesteps // 4, 0, num_timesteps - 1),
+    )  # fmt: skip
+
+
+def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
+    """Which frames of a noisy clip each frame looks at, in every layer and head of a model."""
+
+    def show(action, layer, head, t, frame):
+        joints = first_clip(clips, action, checkpoint.config.num_frames)
+        frame = min(frame, joints.shape[1] - 1)
+        weights = attention(checkpoint, joints, checkpoint.action_id(action), t, layer - 1)[head - 1]
+        return {"attention": plot_attention(weights, frame), "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
+
+    config = checkpoint.config
+    return explore(
+        show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),
+        t=widgets.IntSlider(config.num_timesteps // 4, 0, config.num_timesteps - 1),
+        frame=widgets.IntSlider(config.num_frames // 2, 0, config.num_frames - 1),
+    )  # fmt: skip
+
+
+def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
+    """Sample a motion, then go back and forth through the steps that made it: x_t beside pred_x0."""
+    num_timesteps = checkpoint.config.num_timesteps
+    few = min(20, num_timesteps)
+
+    @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
+    def begin(action, num_steps, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
+        return [], sample(checkpoint, action, num_steps=num_steps, seed=seed)
+
+    def show(action, sampler, steps, seed, step):
+        made, coming = begin(action, steps if sampler == "ddim" else None, seed)
+        for new in coming:
+            made.append(new)
+            yield len(made) / shown.max, show_step(made[min(step, len(made)) - 1])
+        yield 1.0, show_step(made[step - 1])
+
+    def show_step(step: DenoisingStep) -> dict:
+        return {"x_t and pred_x0": noisy_and_clean(checkpoint, step)}
+
+    sampler = widgets.Dropdown(options=["ddim", "ddpm"])
+    steps = widgets.IntSlider(few, 1, min(100, num_timesteps))
+    shown = widgets.IntSlider(few, 1, few)
+
+    def fit(_change):
+        """As many steps can be looked at as the sampler makes; a new motion begins with the last one."""
+        steps.disabled = sampler.value == "ddpm"
+        shown.max = num_timesteps if sampler.value == "ddpm" else steps.value
+        shown.value = shown.max
+
+    sampler.observe(fit, "value")  # before ``explore`` does, so that it finds the slider fitted
+    steps.observe(fit, "value")
+    actions = list(checkpoint.label_names)
+    return explore(show, action=actions, sampler=sampler, steps=steps, seed=(0, 20), step=shown)
+
+
+def gallery(
+    checkpoint: Checkpoint, actions: Sequence[str | int] | None = None, seeds: Sequence[int] = (0, 1, 2)
+) -> Explorer:
+    """Several actions (the first three by default), several seeds of each, all in one player or film strip."""
+    ids = [checkpoint.action_id(action) for action in (range(3) if actions is None else actions)]
+    captions = [f"{checkpoint.label_names[i]}, seed {seed}" for seed in seeds for i in ids]
+
+    @lru_cache(maxsize=4)
+    def begin(num_steps) -> list[Tensor]:
+        return []
+
+    def show(steps, view):
+        made = begin(steps)  # one batch [actions, F, 22, 3] a seed
+        while len(made) < len(seeds):
+            for i, step in enumerate(sample(checkpoint, ids, num_steps=steps, seed=seeds[len(made)]), 1):
+                pred_x0 = step.pred_x0
+                yield (len(made) + i / steps) / len(seeds), None
+            made.append(checkpoint.representation.decode(pred_x0).cpu())
+        motions = torch.cat(made)
+        strips = view == "film strips"
+        picture = film_strip(motions, captions=captions) if strips else Motion(motions, captions, columns=len(ids))
+        yield 1.0, {"samples": picture}
+
+    most = min(50, checkpoint.config.num_timesteps)
+    return explore(show, steps=widgets.IntSlider(min(10, most), 1, most), view=["player", "film strips"])
+
+
+# What they compute --------------------------------------------------------------------------------------------------
+
+
+def actions_of(clips: MotionClips) -> list[str]:
+    """The names of the actions that have a clip."""
+    return [clips.label_names[i] for i in clips.labels.unique().tolist()]
+
+
+def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
+    """The first clip of an action, facing forward, real frames only: ``[1, F, 22, 3]``, F at most ``num_frames``."""
+    index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
+    length = int(clips.lengths[index])
+    return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]
+
+
+def fixed_noise(x: Tensor) -> Tensor:
+    """The same standard normal numbers each time, like ``x``: only what a reader changes changes the picture."""
+    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+
+
+@torch.no_grad()
+def attention(checkpoint: Checkpoint, joints: Tensor, action: int, t: int, layer: int) -> Tensor:
+    """The attention weights of one layer for ``joints [1, F, 22, 3]``, noised to step t: ``[heads, F+2, F+2]``."""
+    device = checkpoint.representation.mean.device
+    x0 = checkpoint.representation.encode(joints.to(device))
+    times, model = torch.tensor([t], device=device), checkpoint.model.eval()
+    x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), times)
+    x = model.tokens(x_t, times, torch.tensor([action], device=device))
+    for block in model.blocks[:layer]:
+        x = block(x)
+    return model.blocks[layer].attention_map(x)[0].cpu()
+
+
+def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
+    """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, 22, 3]``."""
+    joints = checkpoint.representation.decode(torch.cat([step.x_t[:1], step.pred_x0[:1]])).cpu()
+    return Motion(joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])
+
+
+# What they draw -----------------------------------------------------------------------------------------------------
+
+
+def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: int) -> Figure:
+    """A coordinate before and after noise, ``[F]`` both; below, ᾱ and SNR over the schedule ``[T]``, t marked."""
+    figure = Figure(figsize=(5.2, 4.2), dpi=100)
+    signal = _axes(figure, (0.10, 0.62, 0.87, 0.31), f"{name}, normalised")
+    signal.plot(x_t, color=VERMILION, linewidth=1, label="xₜ")
+    signal.plot(x0, color=GREY, linewidth=2, label="x₀")
+    reach = max(4, float(x0.abs().max()) + 1)  # the same for every t, so that only the curve moves
+    signal.set(ylim=(-reach, reach), xlim=(0, len(x0) - 1), xlabel="frame")
+    signal.legend(loc="lower right", bbox_to_anchor=(1.01, 0.97), ncols=2, frameon=False, borderpad=0.2, fontsize=10)
+    left = _axes(figure, (0.10, 0.12, 0.36, 0.30), "ᾱ: signal that is left")
+    ratio = _axes(figure, (0.61, 0.12, 0.36, 0.30), "SNR = ᾱ / (1 − ᾱ)")
+    # a logarithmic axis, by hand: matplotlib's own takes as long as all the rest
+    curves = {left: alphas_cumprod, ratio: (alphas_cumprod / (1 - alphas_cumprod)).log10()}
+    for axes, curve in curves.items():
+        axes.plot(curve, color=BLUE)
+        axes.plot(t, curve[t], "o", color=VERMILION)
+        axes.set(xlabel="t", xticks=[0, len(curve) // 2, len(curve)])
+    left.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
+    ratio.set(ylim=(-6, 5), yticks=[-4, 0, 4], yticklabels=["10⁻⁴", "1", "10⁴"])
+    return figure
+
+
+def plot_attention(weights: Tensor, frame: int) -> Figure:
+    """Attention weights ``[F+2, F+2]`` of one head, rows ask and columns are looked at; ``frame``'s row as bars below.
+
+    The two condition tokens are drawn broader than a frame, so that there is room for their names.
+    """
+    num_frames, asking = len(weights) - 2, weights[frame + 2]
+    broad = 0.06 * num_frames
+    edges = np.concatenate([[-2 * broad, -broad], np.arange(num_frames + 1)])
+    names = {-1.5 * broad: "action", -0.5 * broad: "time"} | {f + 0.5: str(f) for f in range(10, num_frames, 10)}
+    figure = Figure(figsize=(4.6, 5.6), dpi=100)
+    table = _axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
+    bars = _axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
+    table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the root shows small weights as well
+    across = edges[-1] - edges[0]
+    table.add_patch(Rectangle((edges[0], frame), across, 1, fill=False, edgecolor=VERMILION, linewidth=1.5))
+    bars.stairs(asking, edges, fill=True, color=VERMILION)
+    table.set(xlim=edges[[0, -1]], ylim=edges[[-1, 0]], xticks=[], yticks=list(names), yticklabels=names.values())
+    bars.set(xlim=edges[[0, -1]], xticks=list(names), xticklabels=names.values())
+    bars.set(yticks=[0, asking.max()], yticklabels=["0", f"{asking.max():.2f}"])
+    for label in bars.get_xticklabels()[:2]:
+        label.set(rotation=90)
+    return figure
+
+
+def _axes(figure: Figure, place: tuple, title: str):
+    """Axes at ``(left, bottom, width, height)`` of the figure, with a title over their left end."""
+    axes = figure.add_axes(place)
+    axes.set_title(title, loc="left", fontsize=10, color=GREY)
+    axes.tick_params(labelsize=10, colors=GREY, length=3)
+    axes.xaxis.label.set(fontsize=10, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    return axes
