@@ -376,7 +376,10 @@ class Player {
     this.time += ms / 1000 * fps * this.get("speed");
     if (this.time >= frames && !this.get("loop")) return this.seek(frames - 1);
     this.time %= frames;
-    if (performance.now() - this.sent > SEND_EVERY) this.send();
+    if (performance.now() - this.sent > SEND_EVERY) {
+      this.model.set("_ticks", (this.get("_ticks") ?? 0) + 1); // marks the report as the clock's, not the reader's
+      this.send();
+    }
   }
 
   send() {

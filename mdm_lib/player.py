@@ -82,6 +82,7 @@ class MotionPlayer(anywidget.AnyWidget):
     _data = Bytes().tag(sync=True)  # joints [N, F, 22, 3] as little-endian int16, in units of _scene["unit"] metres
     _scene = Dict().tag(sync=True)
     frame = Int(0).tag(sync=True, echo_update=False)  # an echo from a slow kernel would throw the player back
+    _ticks = Int(0).tag(sync=True, echo_update=False)  # how many reports the browser's clock has sent
     playing = Bool(True).tag(sync=True)
     speed = Float(1.0).tag(sync=True)
     loop = Bool(True).tag(sync=True)
@@ -132,6 +133,12 @@ class MotionPlayer(anywidget.AnyWidget):
             self._scene = self._fixed | shape
             self._data = np.round(joints / unit).astype("<i2").tobytes()
             self.frame = min(self.frame, joints.shape[1] - 1)
+
+    def set_state(self, sync_data):
+        """What the browser reports; a frame that its clock sent before it heard of our pause comes too late."""
+        if "_ticks" in sync_data and not self.playing:
+            sync_data = {name: value for name, value in sync_data.items() if name != "frame"}
+        super().set_state(sync_data)
 
     @validate("frame")
     def _stay_inside(self, proposal):

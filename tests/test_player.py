@@ -195,3 +195,14 @@ def test_the_body_is_the_packages(motion):
     body = MotionPlayer(motion)._scene["body"]
     assert all(side(child) == name for _, child, name in body["bones"])
     assert JOINT_NAMES[body["head"]] == "head"
+
+
+def test_a_report_that_crossed_a_pause_on_its_way_is_dropped():
+    player = MotionPlayer(np.zeros((60, 22, 3)))
+    player.set_state({"frame": 20, "_ticks": 1})
+    assert player.frame == 20
+    player.playing, player.frame = False, 33
+    player.set_state({"frame": 55, "_ticks": 2})  # by the clock
+    assert player.frame == 33
+    player.set_state({"frame": 40})  # by the reader's hand
+    assert player.frame == 40
