@@ -74,7 +74,9 @@ def main():
 
 
 @main.command(context_settings={"show_default": True})
-@click.option("--data", default="synthetic", metavar="DATA", help="synthetic, synthetic:NUMBER or humanact12:PATH.")
+@click.option(
+    "--data", default="synthetic", metavar="DATA", help="synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH."
+)
 @click.option("--label-names", metavar="A,B,…", help="Names of a file's labels where they are not HumanAct12's.")
 @click.option(
     "--preset",
@@ -116,7 +118,8 @@ def train(
     say = _speaker(lang)
     runtime.set_threads()
     with runtime.process_group(runtime.pick_device(device)) as device:
-        clips, _ = load_clips(data, label_names.split(",") if label_names else None).split()
+        training_clips, _ = load_clips(data, label_names.split(",") if label_names else None).split()
+        clips = training_clips.balanced()
         asked = {name: value for name, value in settings.items() if value is not None}
         config = replace(PRESETS[preset or "tiny"], **asked)
         checkpoint = None

@@ -24,7 +24,7 @@ class Config:
     mirror: bool = True
     # the diffusion
     num_timesteps: int = 50
-    schedule: str = "cosine"
+    schedule: str = "linear"
     # the training
     batch_size: int = 16
     lr: float = 3e-3
@@ -33,6 +33,7 @@ class Config:
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     vel_weight: float = 10.0
+    snr_gamma: float = 50.0
     cond_mask_prob: float = 0.1
     ema_decay: float = 0.995
     epochs: int = 80
@@ -56,10 +57,10 @@ class Config:
 PRESETS = {
     "tiny": Config(),
     "small": Config(
-        latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, ema_decay=0.999, epochs=700,
+        latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999, epochs=700,
     ),
     "paper": Config(
         latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000,
-        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, epochs=30_000,
+        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, schedule="cosine", snr_gamma=1.0, epochs=30_000,
     ),
 }  # fmt: skip

@@ -125,6 +125,14 @@ def test_split_is_by_clip_balanced_and_the_same_for_everybody():
     assert not rows
 
 
+def test_balanced_repeats_the_clips_of_rare_actions():
+    clips = some_clips(lengths=(30,) * 12, labels=(0,) * 10 + (1,) * 2)
+    balanced = clips.balanced()
+    assert balanced.labels.bincount().tolist() == [10, 4]  # half of ten, as nearly as two clips can be repeated
+    assert all((balanced.joints == clip).flatten(1).all(1).any() for clip in clips.joints)
+    assert len(some_clips(labels=(0, 1, 0, 1)).balanced()) == 4
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

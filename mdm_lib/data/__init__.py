@@ -2,19 +2,28 @@
 
 from collections.abc import Sequence
 
+from mdm_lib.data.bandai import load_bandai
 from mdm_lib.data.clips import FPS, MotionClips
 from mdm_lib.data.humanact12 import download_humanact12, load_humanact12
 from mdm_lib.data.synthetic import synthetic_clips
 from mdm_lib.errors import InputError
 
-__all__ = ["FPS", "MotionClips", "download_humanact12", "load_clips", "load_humanact12", "synthetic_clips"]
+__all__ = [
+    "FPS",
+    "MotionClips",
+    "download_humanact12",
+    "load_bandai",
+    "load_clips",
+    "load_humanact12",
+    "synthetic_clips",
+]
 
 
 def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None) -> MotionClips:
     """Open a data set by the words that ``--data`` takes.
 
     Args:
-        spec: ``"synthetic"``, ``"synthetic:N"`` (N clips) or ``"humanact12:PATH"``.
+        spec: ``"synthetic"``, ``"synthetic:N"`` (N clips), ``"humanact12:PATH"`` or ``"bandai:PATH"``.
         label_names: names of the labels in a HumanAct12Poses file whose labels are not HumanAct12's.
     """
     door, _, where = spec.partition(":")
@@ -22,4 +31,6 @@ def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None
         return synthetic_clips(int(where)) if where else synthetic_clips()
     if door == "humanact12" and where:
         return load_humanact12(where, label_names)
-    raise InputError(f"unknown data {spec!r}; use synthetic, synthetic:NUMBER or humanact12:PATH")
+    if door == "bandai" and where:
+        return load_bandai(where)
+    raise InputError(f"unknown data {spec!r}; use synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH")

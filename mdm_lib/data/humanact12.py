@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from mdm_lib.data.arrays_only import read_arrays_only, unpickle_arrays
-from mdm_lib.data.clips import HUMANACT12_ACTIONS, MotionClips
+from mdm_lib.data.clips import HUMANACT12_ACTIONS, MotionClips, put_on_floor
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
-from mdm_lib.skeleton import JOINT, NUM_JOINTS
+from mdm_lib.skeleton import NUM_JOINTS
 
 FILE_NAME = "humanact12poses.pkl"
 NUM_CLIPS = 1191
@@ -30,9 +30,7 @@ def load_humanact12(path: str | Path, label_names: Sequence[str] | None = None) 
     """Read ``humanact12poses.pkl``, or any other motion in its layout (``data/README.md``).
 
     The file's y points down; half a turn about x brings it up. (Negating all axes would exchange left and right.)
-    Its heights are a camera's, so each clip is put on the floor: the height over which the lowest of ankles and
-    feet (joints, not soles) is in 95 % of the frames becomes y = 0. Taking the very lowest instead would let one
-    misjudged frame lift the whole clip; on clean studio motion the two differ by less than a centimetre.
+    Its heights are a camera's, so each clip is put on the floor (``put_on_floor``).
 
     Args:
         path: the pickle, or the folder that holds it.
@@ -88,7 +86,7 @@ def _as_clips(data: object, file: Path, label_names: Sequence[str]) -> MotionCli
             )
     joints = [_joints(clip, f"{file}: clip {index}") for index, clip in enumerate(data["joints3D"])]
     clips = MotionClips.from_list(joints, [int(label) for label in data["y"]], label_names, source=str(file))
-    return replace(clips, joints=_on_the_floor(clips), source=f"HumanAct12Poses ({file.name})")
+    return replace(put_on_floor(clips), source=f"HumanAct12Poses ({file.name})")
 
 
 def _joints(clip: object, where: str) -> Tensor:
@@ -98,13 +96,6 @@ def _joints(clip: object, where: str) -> Tensor:
         found = list(clip.shape) if is_array else f"a {type(clip).__name__}"
         raise InputError(f"{where} must be numbers [frames, 24 joints, 3] in SMPL's order, it is {found}")
     return torch.from_numpy(np.asarray(clip[:, :NUM_JOINTS], np.float32) * np.float32([1, -1, -1]))
-
-
-def _on_the_floor(clips: MotionClips) -> Tensor:
-    feet = [JOINT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("ankle", "foot")]
-    lowest = clips.joints[:, :, feet, 1].amin(2).masked_fill(~clips.mask, torch.nan)
-    floor = lowest.nanquantile(0.05, dim=1)[:, None] * clips.mask  # padding stays at zero
-    return torch.stack([clips.joints[..., 0], clips.joints[..., 1] - floor[..., None], clips.joints[..., 2]], dim=-1)
 
 
 def download_humanact12(folder: str | Path) -> Path:
