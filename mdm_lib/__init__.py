@@ -4,6 +4,7 @@ from mdm_lib.checkpoint import Checkpoint, load_checkpoint
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.data import MotionClips, load_clips
 from mdm_lib.errors import InputError
+from mdm_lib.files import asset_path
 from mdm_lib.model import MDM, PositionalEncoding
 from mdm_lib.sampling import generate, sample
 from mdm_lib.scheduler import NoiseScheduler
@@ -18,6 +19,7 @@ __all__ = [
     "MotionClips",
     "NoiseScheduler",
     "PositionalEncoding",
+    "asset_path",
     "generate",
     "load_checkpoint",
     "load_clips",

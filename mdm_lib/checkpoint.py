@@ -65,6 +65,14 @@ class Checkpoint:
 
     def save(self, path: str | Path) -> Path:
         """Write it to one file, atomically."""
+        return self._write(path, self.model.state_dict(), self.training)
+
+    def share(self, path: str | Path) -> Path:
+        """Write it to one small file that can be sampled from, not resumed: weights in half precision."""
+        weights = {name: weight.half() for name, weight in self.model.state_dict().items()}
+        return self._write(path, weights, training=None)
+
+    def _write(self, path: str | Path, weights: dict, training: dict | None) -> Path:
         content = io.BytesIO()
         torch.save(
             {
@@ -75,8 +83,8 @@ class Checkpoint:
                 "fps": FPS,
                 "source": self.source,
                 "normaliser": self.representation.state_dict(),
-                "model": self.model.state_dict(),
-                "training": self.training,
+                "model": weights,
+                "training": training,
             },
             content,
         )

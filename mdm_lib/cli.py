@@ -97,16 +97,18 @@ def main():
 @click.option("--seed", type=int)
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
+@click.option("--snr-gamma", type=click.FloatRange(1), help="How much more light noise weighs than heavy; 1: alike.")
 @click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
 @click.option("--schedule", type=click.Choice(["linear", "cosine"]))
 @click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
+@click.option("--share", metavar="FILE", help="Write the final model there too, small, to sample from only.")
 @device_option
 @precision_option
 @click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
 def train(
-    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, device, precision, compile,
-    lang, **settings,
+    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, share, device, precision,
+    compile, lang, **settings,
 ):  # fmt: skip
     """Train a model.
 
@@ -131,7 +133,7 @@ def train(
         config = checkpoint.config if checkpoint else config
         again = f"--data {data} --out {out}" + (f" --label-names {label_names}" if label_names else "")
         _train_into(
-            out, clips, config, checkpoint, say, again, steps=steps, epochs=epochs, minutes=minutes,
+            out, clips, config, checkpoint, say, again, share, steps=steps, epochs=epochs, minutes=minutes,
             log_every=log_every, save_every=save_every, device=device, precision=precision, compile=compile,
         )  # fmt: skip
 
@@ -158,10 +160,10 @@ def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | No
         say("resume", step=checkpoint.training["step"])
 
 
-def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, again: str, **options):
+def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, again: str, share, **options):
     """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks.
 
-    ``again`` is what to type after ``train`` to go on with this run.
+    ``again`` is what to type after ``train`` to go on with this run; ``share`` where a small copy goes in the end.
     """
     speaks, bar, path = runtime.is_first_process(), None, None
     for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
@@ -188,6 +190,8 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
         bar.close()
         plot = Path(out) / "loss.png"
         plot_losses(Path(out) / "log.csv", plot)
+        if share:
+            path = trainer.checkpoint().share(share)
         say("final", path=path, plot=plot)
     elif speaks:
         say("done_already", step=checkpoint.training["step"])

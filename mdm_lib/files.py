@@ -38,6 +38,20 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     return path
 
 
+def asset_path(name: str) -> Path:
+    """A file that comes with the course, in a checkout as in an installed wheel: ``asset_path("synthetic.pth")``.
+
+    Raises:
+        InputError: when there is no such file; the message lists those that are there.
+    """
+    package = Path(__file__).parent
+    folder = next((f for f in (package / "assets", package.parent / "assets") if f.is_dir()), package / "assets")
+    if not (folder / name).is_file():
+        there = ", ".join(sorted(file.name for file in folder.glob("*.pth"))) or "none"
+        raise InputError(f"no file {name!r} comes with the course; its models are: {there}")
+    return folder / name
+
+
 def save_motions(
     path: str | Path, motions: np.ndarray, labels: list[int], label_names: tuple[str, ...], made_by: dict
 ) -> Path:

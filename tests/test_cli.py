@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from mdm_lib import load_checkpoint
+from mdm_lib import InputError, asset_path, generate, load_checkpoint
 from mdm_lib.cli import MESSAGES, main
 
 
@@ -197,11 +197,35 @@ def test_checkpoint_with_unknown_settings_or_missing_parts(trained, tmp_path):
     refused(run("sample", "--checkpoint", tmp_path / "model.pth", "--action_id", 0), "lacks normaliser")
 
 
-def test_a_shared_checkpoint_cannot_be_resumed(trained, tmp_path):
-    from dataclasses import replace
-
-    replace(load_checkpoint(trained[0] / "mdm_final.pth"), training=None).save(tmp_path / "mdm_final.pth")
+def test_a_shared_checkpoint_is_small_makes_the_same_motion_and_cannot_be_resumed(trained, tmp_path):
+    whole, shared = trained[0] / "mdm_final.pth", tmp_path / "mdm_final.pth"
+    load_checkpoint(whole).share(shared)
+    assert shared.stat().st_size < whole.stat().st_size / 5
+    ours, theirs = (generate(load_checkpoint(path), "jump", 2, seed=1) for path in (shared, whole))
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)  # metres: half precision costs little
     refused(run("train", "--data", "synthetic:36", "--resume", "--out", tmp_path), "cannot be resumed")
+
+
+def test_train_shares_its_model(tmp_path):
+    run(
+        "train",
+        "--data",
+        "synthetic:24",
+        "--steps",
+        2,
+        "--lang",
+        "en",
+        "--out",
+        tmp_path,
+        "--share",
+        tmp_path / "a.pth",
+    )
+    assert load_checkpoint(tmp_path / "a.pth").training is None
+
+
+def test_an_asset_that_is_not_there_names_those_that_are():
+    with pytest.raises(InputError, match=r"'no\.pth'.*its models are"):
+        asset_path("no.pth")
 
 
 def test_bad_motion_files(tmp_path):
