@@ -14,12 +14,12 @@ import torch
 from tqdm import tqdm
 
 from mdm_lib import runtime
-from mdm_lib.checkpoint import Checkpoint, find_action, load_checkpoint
+from mdm_lib.checkpoint import Checkpoint, load_checkpoint
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.data import FPS, MotionClips, download_humanact12, load_clips
 from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
-from mdm_lib.files import load_motions, save_motions
+from mdm_lib.files import asset_path, load_motions, save_motions
 from mdm_lib.runs import RunFolder, resume_point, run_training
 from mdm_lib.sampling import sample
 from mdm_lib.training import Trainer
@@ -258,35 +258,46 @@ def visualise(input_path, output, title):
 @click.option("--out", default="output", metavar="FOLDER", type=Path)
 @click.option("--seed", type=int, default=0)
 def demo(action, minutes, out, seed):
-    """Train a small model for a short while, make motions with it, and draw them. About a minute."""
+    """Make motions with the model that comes along, then train a small one for a short while. About a minute."""
     runtime.set_threads()
+    shipped = load_checkpoint(asset_path("synthetic.pth"))
+    action = shipped.label_names[shipped.action_id(action)]
+    click.echo(f"1. 3 motions by the model that comes with the course: {action}")
+    _show_motions(shipped, action, out / f"shipped_{action}", f"MDM - {action}", seed)
+    model, steps = _train_for_demo(action, minutes, seed)
+    click.echo(f"3. 3 motions by your own model: {action}")
+    _show_motions(model, action, out / f"demo_{action}", f"MDM - {action}, {steps} training steps", seed)
+    click.echo(f"   {model.save(out / 'demo.pth')}")
+
+
+def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint, int]:
+    """A model of ``action`` and two others, which is what a minute is enough for; and its number of steps."""
     clips, _ = load_clips("synthetic").split()
-    config = replace(PRESETS["tiny"], seed=seed)
-    action = clips.label_names[find_action(clips.label_names, action)]
-    chosen = list(dict.fromkeys([action, "jump", "walk", "boxing"]))[:3]  # a minute is not enough for twelve
+    chosen = list(dict.fromkeys([action, "jump", "walk", "boxing"]))[:3]
     ids = torch.tensor([clips.label_names.index(name) for name in chosen])
     clips = clips.select(torch.isin(clips.labels, ids))
-    click.echo(f"1. Training a tiny model for {minutes:g} min on {len(clips)} synthetic clips of {', '.join(chosen)}")
+    click.echo(f"2. Training a tiny model for {minutes:g} min on {len(clips)} synthetic clips of {', '.join(chosen)}")
     with tqdm(unit="step", mininterval=1, dynamic_ncols=True) as bar:
-        for trainer in train_steps(clips, config, minutes=minutes):
+        for trainer in train_steps(clips, replace(PRESETS["tiny"], seed=seed), minutes=minutes):
             bar.total = trainer.total_steps
             bar.update()
             if trainer.step % 50 == 0:
                 bar.set_postfix(loss=f"{trainer.losses()['loss']:.3f}")
-    model = trainer.checkpoint()
-    click.echo(f"2. Making 3 motions: {action}")
+    return trainer.checkpoint(), trainer.step
+
+
+def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: int) -> None:
+    """Make three motions; write them as GIF, film strip and, where the player is installed, a page; say where."""
     motions = _sample_with_bar(model, action, 3, seed=seed)
-    title = f"MDM - {action}, {trainer.step} training steps"
     written = [
-        model.save(out / "demo.pth"),
-        save_gif(out / f"demo_{action}.gif", motions, title=title),
-        save_film_strip(out / f"demo_{action}.png", motions, title=title),
+        save_gif(stem.with_suffix(".gif"), motions, title=title),
+        save_film_strip(stem.with_suffix(".png"), motions, title=title),
     ]
     if find_spec("anywidget"):  # which comes with the extra "course"
         from mdm_lib.player import MotionPlayer
 
-        written.append(MotionPlayer(motions, title=title).save_html(out / f"demo_{action}.html"))
-    click.echo("3. Look at them:\n" + "\n".join(f"   {path}" for path in written))
+        written.append(MotionPlayer(motions, title=title).save_html(stem.with_suffix(".html")))
+    click.echo("\n".join(f"   {path}" for path in written))
 
 
 @main.group(cls=OneLineErrors)

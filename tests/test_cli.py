@@ -95,7 +95,7 @@ def test_sample_default_name_and_sampler(trained, tmp_path, monkeypatch):
 def test_demo(tmp_path):
     result = run("demo", "--minutes", 0.005, "--out", tmp_path, "--action", "walk")
     assert result.exit_code == 0, result.output
-    for name in ("demo_walk.gif", "demo_walk.png", "demo_walk.html", "demo.pth"):
+    for name in ("shipped_walk.html", "demo_walk.gif", "demo_walk.png", "demo_walk.html", "demo.pth"):
         assert (tmp_path / name).stat().st_size > 1000 and str(tmp_path / name) in result.output
 
 
