@@ -128,18 +128,19 @@ def timesteps(scheduler: NoiseScheduler, num_steps: int, spacing: str) -> list[i
     """``num_steps`` of the T timesteps, falling, all different; they begin at T-1, where the noise begins.
 
     Args:
-        spacing: ``"trailing"``, even in t (Lin et al. 2023, table 2). ``"log_snr"``, even in λ (Lu et al. 2022), which
-            ends at 0, and where neighbours fall on one integer moves on to the next free one.
+        spacing: ``"trailing"``, even in t (Lin et al. 2023, table 2); or ``"log_snr"``, even in λ (Lu et al. 2022),
+            which ends at 0.
     """
     last = scheduler.num_timesteps - 1
     if spacing == "trailing":
         return [round((last + 1) * (1 - i / num_steps)) - 1 for i in range(num_steps)]
-    log_snr = half_log_snr(scheduler).cpu()
-    wanted = torch.linspace(float(log_snr[-1]), float(log_snr[0]), num_steps)
-    chosen = []
-    for i, t in enumerate((log_snr - wanted[:, None]).abs().argmin(1).tolist()):
-        below = chosen[-1] - 1 if chosen else last
-        chosen.append(max(min(t, below), num_steps - 1 - i))  # and leaves enough below for the rest
+    log_snr, chosen = half_log_snr(scheduler).cpu(), [last]
+    for left in range(num_steps - 1, 0, -1):
+        # an even share of what remains: where neighbours are far apart in λ (cosine's first two), no step is wasted
+        t = chosen[-1]
+        wanted = log_snr[t] + (log_snr[0] - log_snr[t]) / left
+        free = log_snr[left - 1 : t]  # below t, and with enough below for the rest
+        chosen.append(left - 1 + int((free - wanted).abs().argmin()))
     return chosen
 
 

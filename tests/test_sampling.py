@@ -143,12 +143,11 @@ def test_order_of_convergence(schedule, sampler, order):
         step = last(sampler(ideal, x, scheduler, timesteps(scheduler, num_steps, "log_snr")))
         errors.append((step.x_t - exact_flow(scheduler, x, 3999, step.t)).norm().item())
     observed = [torch.tensor(a / b).log2().item() for a, b in pairwise(errors)]
-    assert observed[-1] == pytest.approx(order, abs=0.15), (observed, errors)
-    assert all(o > order - 0.3 for o in observed), (observed, errors)
+    assert all(abs(o - order) < 0.25 for o in observed), (observed, errors)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(("sampler", "num_steps"), [("ddpm", None), ("ddpm", 60), ("ddim", 60), ("dpm_solver", 20)])
+@pytest.mark.parametrize(("sampler", "num_steps"), [("ddpm", None), ("ddim", 200), ("dpm_solver", 20)])
 def test_samples_of_a_gaussian_have_its_mean_and_covariance(schedule, sampler, num_steps):
     scheduler = NoiseScheduler(300, schedule)
     run, visited = plan(scheduler, sampler, num_steps, "log_snr")
@@ -187,11 +186,18 @@ def test_trailing_is_even_in_t():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_log_snr_is_even_in_the_noise(schedule):
     scheduler = NoiseScheduler(1000, schedule)
-    log_snr = half_log_snr(scheduler)
-    torch.testing.assert_close(log_snr, 0.5 * (scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)).log(),
-                               rtol=1e-2, atol=1e-2)  # fmt: skip
-    inner = log_snr[timesteps(scheduler, 8, "log_snr")].diff()[1:-1]  # at the ends few integers are to be had
-    assert (inner / inner.mean() - 1).abs().max() < 0.1
+    log_snr, alphas_cumprod = half_log_snr(scheduler), scheduler.alphas_cumprod
+    torch.testing.assert_close(log_snr, 0.5 * (alphas_cumprod / (1 - alphas_cumprod)).log(), rtol=1e-2, atol=1e-2)
+    visited = timesteps(scheduler, 10, "log_snr")
+    steps = log_snr[visited].diff()[1:]  # cosine's first two timesteps lie 3.5 apart
+    assert visited[0] == 999 and (steps / steps.mean() - 1).abs().max() < 0.15
+
+
+def test_no_step_is_wasted_where_neighbours_are_far_apart():
+    """Cosine, T = 50: from 49 to 48 λ rises by a third of its whole range; the rest is shared out evenly."""
+    scheduler = NoiseScheduler(50, "cosine")
+    steps = half_log_snr(scheduler)[timesteps(scheduler, 10, "log_snr")].diff()
+    assert steps[0] > 3 and 0.6 < steps[1:].min() and steps[1:].max() < 1.1
 
 
 def test_plan_keeps_to_the_models_steps():
