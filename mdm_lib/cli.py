@@ -234,9 +234,7 @@ def sample_command(
     path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
     visited = plan(model.scheduler, **route)[1]
     made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": sampler, "timesteps": visited, "eta": eta}
-    save_motions(
-        path, motions, [label] * num_samples, model.label_names, {**made_by, "guidance_scale": guidance}
-    )
+    save_motions(path, motions, [label] * num_samples, model.label_names, {**made_by, "guidance_scale": guidance})
     click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / FPS:.1f} s each -> {path}")
     click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")
 

@@ -19,8 +19,8 @@ class IdealForClips:
     """The posterior mean when the data are n given clips, all equally likely.
 
     Then p(x0) = 1/n Σ δ(x0 - x_i), and E[x0 | x_t] = Σ w_i x_i with w = softmax_i(-|x_t - α x_i|² / 2σ²) (Karras et
-    al. 2022, appendix B.3). In heavy noise it is the mean clip, in light noise the nearest one: this model has learnt the
-    training set by heart, and generates nothing else.
+    al. 2022, appendix B.3). In heavy noise it is the mean clip, in light noise the nearest one: this model
+    has learnt the training set by heart, and generates nothing else.
 
     Called like an ``MDM``, so ``guided`` takes it too.
 

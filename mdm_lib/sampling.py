@@ -84,17 +84,18 @@ def dpm_solver(
     step, which has none before it, and the last one, to no noise at all, are DDIM's.
     """
     alpha, sigma = scheduler.sqrt_alphas_cumprod, scheduler.sqrt_one_minus_alphas_cumprod
-    log_snr, before = half_log_snr(scheduler), None
+    log_snr = half_log_snr(scheduler)
+    pred_before = h_before = None
     for t, t_next in pairwise([*timesteps, None]):
         pred_x0 = denoise(x, torch.full((len(x),), t, device=x.device))
         yield DenoisingStep(t, x, pred_x0)
         if t_next is None:
             return
         h, midway = log_snr[t_next] - log_snr[t], pred_x0
-        if before is not None:
-            midway = pred_x0 + h / (2 * h_before) * (pred_x0 - before)
+        if pred_before is not None:
+            midway = pred_x0 + h / (2 * h_before) * (pred_x0 - pred_before)
         x = sigma[t_next] / sigma[t] * x - alpha[t_next] * torch.expm1(-h) * midway
-        before, h_before = pred_x0, h
+        pred_before, h_before = pred_x0, h
 
 
 class Recipe(NamedTuple):

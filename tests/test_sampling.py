@@ -14,8 +14,18 @@ from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, s
 from mdm_lib.checkpoint import build
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
 from mdm_lib.sampling import (
-    DEFAULT_SAMPLER, SAMPLERS, SPACINGS, ddim, ddpm, dpm_solver, guided, half_log_snr, hold_last_pose, plan, timesteps,
-)  # fmt: skip
+    DEFAULT_SAMPLER,
+    SAMPLERS,
+    SPACINGS,
+    ddim,
+    ddpm,
+    dpm_solver,
+    guided,
+    half_log_snr,
+    hold_last_pose,
+    plan,
+    timesteps,
+)
 
 SCHEDULES = ["linear", "cosine"]
 NAMES = ("walk", "jump", "sit")
@@ -197,7 +207,7 @@ def test_no_step_is_wasted_where_neighbours_are_far_apart():
     """Cosine, T = 50: from 49 to 48 λ rises by a third of its whole range; the rest is shared out evenly."""
     scheduler = NoiseScheduler(50, "cosine")
     steps = half_log_snr(scheduler)[timesteps(scheduler, 10, "log_snr")].diff()
-    assert steps[0] > 3 and 0.6 < steps[1:].min() and steps[1:].max() < 1.1
+    assert steps[0] > 3 and steps[1:].min() > 0.6 and steps[1:].max() < 1.1
 
 
 def test_plan_keeps_to_the_models_steps():
