@@ -21,7 +21,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.files import asset_path, load_motions, save_motions
 from mdm_lib.runs import RunFolder, resume_point, run_training
-from mdm_lib.sampling import sample
+from mdm_lib.sampling import DEFAULT_SAMPLER, SAMPLERS, SPACINGS, plan, sample
 from mdm_lib.training import Trainer
 from mdm_lib.training import train as train_steps
 from mdm_lib.visualise import plot_losses, save_film_strip, save_gif
@@ -202,35 +202,47 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
 @click.option("--action", help="What to do, by name: --action jump.")
 @click.option("--action-id", type=int, help="The same, by number: --action_id 3.")
 @click.option("--num-samples", type=click.IntRange(1), default=4)
-@click.option("--steps", type=int, help="DDIM steps.  [default: DDPM over all the model's steps]")
-@click.option("--eta", type=float, default=0.0, help="Noise that DDIM adds back, 0 to 1.")
+@click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
+@click.option("--steps", type=int, help="Denoising steps.  [default: 20; ddpm: all of the model's]")
+@click.option(
+    "--spacing",
+    type=click.Choice(SPACINGS),
+    help="Steps even in t (trailing) or in the noise (log_snr).  [default: log_snr for dpm_solver, else trailing]",
+)
+@click.option("--eta", type=float, default=0.0, help="Noise that ddim adds back, 0 to 1.")
+@click.option("--guidance", type=float, help="1: as trained; more: clearer, less varied.  [default: the checkpoint's]")
 @click.option("--frames", type=int, help="Length, 20 frames a second.  [default: the model's]")
 @click.option("--seed", type=int, default=0)
 @click.option("--output-path", metavar="FILE", help="[default: output/generated_actionA_samplesN.npy]")
 @device_option
 @precision_option
 def sample_command(
-    checkpoint, action, action_id, num_samples, steps, eta, frames, seed, output_path, device, precision
-):
+    checkpoint, action, action_id, num_samples, sampler, steps, spacing, eta, guidance, frames, seed, output_path,
+    device, precision,
+):  # fmt: skip
     """Make motions of one action: a .npy [N, frames, 22, 3] in metres, and a .json that describes it."""
     if (action is None) == (action_id is None):
         raise InputError("say which action: --action NAME or --action_id NUMBER")
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
     label = model.action_id(action if action is not None else action_id)
+    route = {"sampler": sampler, "num_steps": steps, "spacing": spacing, "eta": eta}
+    guidance = model.config.guidance_scale if guidance is None else guidance
     motions = _sample_with_bar(
-        model, label, num_samples, num_steps=steps, eta=eta, num_frames=frames, seed=seed, precision=precision
+        model, label, num_samples, route, guidance_scale=guidance, num_frames=frames, seed=seed, precision=precision
     )
     path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
-    made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": f"ddim {steps} eta {eta}" if steps else "ddpm"}
-    save_motions(path, motions, [label] * num_samples, model.label_names, made_by)
+    visited = plan(model.scheduler, **route)[1]
+    made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": sampler, "timesteps": visited, "eta": eta}
+    save_motions(path, motions, [label] * num_samples, model.label_names, {**made_by, "guidance_scale": guidance})
     click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / FPS:.1f} s each -> {path}")
     click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")
 
 
-def _sample_with_bar(model: Checkpoint, action, num_samples: int, **options) -> np.ndarray:
-    total = options.get("num_steps") or model.config.num_timesteps
-    steps = tqdm(sample(model, action, num_samples, **options), total=total, unit="step", disable=None)
+def _sample_with_bar(model: Checkpoint, action, num_samples: int, route: dict, **options) -> np.ndarray:
+    """``generate`` with a progress bar; ``route`` is what ``plan`` is asked for."""
+    total = len(plan(model.scheduler, **route)[1])
+    steps = tqdm(sample(model, action, num_samples, **route, **options), total=total, unit="step", disable=None)
     last = deque(steps, maxlen=1).pop()
     return model.representation.decode(last.pred_x0).cpu().numpy()
 
@@ -288,7 +300,7 @@ def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint,
 
 def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: int) -> None:
     """Make three motions; write them as GIF, film strip and, where the player is installed, a page; say where."""
-    motions = _sample_with_bar(model, action, 3, seed=seed)
+    motions = _sample_with_bar(model, action, 3, {}, seed=seed)
     written = [
         save_gif(stem.with_suffix(".gif"), motions, title=title),
         save_film_strip(stem.with_suffix(".png"), motions, title=title),

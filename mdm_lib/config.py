@@ -38,6 +38,8 @@ class Config:
     ema_decay: float = 0.995
     epochs: int = 80
     seed: int = 0
+    # the sampling: what the makers of a checkpoint measured best; it changes nothing in the training
+    guidance_scale: float = 1.0
 
     def to_dict(self) -> dict:
         return asdict(self)

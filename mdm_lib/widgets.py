@@ -395,11 +395,11 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     few = min(20, num_timesteps)
 
     @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
-    def begin(action, num_steps, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
-        return [], sample(checkpoint, action, num_steps=num_steps, seed=seed)
+    def begin(action, sampler, num_steps, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
+        return [], sample(checkpoint, action, sampler=sampler, num_steps=num_steps, seed=seed)
 
     def show(action, sampler, steps, seed, step):
-        made, coming = begin(action, steps if sampler == "ddim" else None, seed)
+        made, coming = begin(action, sampler, None if sampler == "ddpm" else steps, seed)
         for new in coming:
             made.append(new)
             yield len(made) / shown.max, show_step(made[min(step, len(made)) - 1])

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mdm_lib import InputError, asset_path, generate, load_checkpoint
 from mdm_lib.cli import MESSAGES, main
+from mdm_lib.sampling import DEFAULT_SAMPLER
 
 
 def run(*arguments):
@@ -89,7 +90,21 @@ def test_sample_default_name_and_sampler(trained, tmp_path, monkeypatch):
     result = run("sample", "--checkpoint", trained[0] / "mdm_final.pth", "--action_id", 3)
     assert result.exit_code == 0, result.output
     assert np.load("output/generated_action3_samples4.npy").shape == (4, 60, 22, 3)
-    assert json.loads(Path("output/generated_action3_samples4.json").read_text())["sampler"] == "ddpm"
+    about = json.loads(Path("output/generated_action3_samples4.json").read_text())
+    assert (about["sampler"], len(about["timesteps"]), about["guidance_scale"]) == (DEFAULT_SAMPLER, 20, 1.0)
+
+
+def test_sample_by_another_sampler_and_with_guidance(trained, tmp_path):
+    options = ("--sampler", "ddim", "--steps", 4, "--spacing", "trailing", "--eta", 0.5, "--guidance", 2.5)
+    result = run("sample", "--checkpoint", trained[0] / "mdm_final.pth", "--action_id", 3, *options, "--num-samples", 2,
+                 "--output-path", tmp_path / "motion.npy")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    expected = generate(load_checkpoint(trained[0] / "mdm_final.pth"), 3, 2, sampler="ddim", num_steps=4,
+                        spacing="trailing", eta=0.5, guidance_scale=2.5)  # fmt: skip
+    assert (np.load(tmp_path / "motion.npy") == expected.numpy()).all()
+    about = json.loads((tmp_path / "motion.json").read_text())
+    made_by = {"sampler": "ddim", "timesteps": [19, 14, 9, 4], "eta": 0.5, "guidance_scale": 2.5}
+    assert {name: about[name] for name in made_by} == made_by
 
 
 def test_demo(tmp_path):
@@ -159,6 +174,8 @@ def test_sample_without_or_with_unknown_action(trained):
     refused(run("sample", "--checkpoint", checkpoint, "--action", "juggle"), "unknown action 'juggle'", "did you mean")
     refused(run("sample", "--checkpoint", checkpoint, "--action_id", 12), "out of range", "0 to 11")
     refused(run("sample", "--checkpoint", checkpoint, "--action_id", 3, "--steps", 21), "steps is 21", "20")
+    refused(run("sample", "--checkpoint", checkpoint, "--action_id", 3, "--eta", 0.5), "only ddim has an eta")
+    refused(run("sample", "--checkpoint", checkpoint, "--action_id", 3, "--guidance", -1), "guidance_scale is -1")
     refused(run("sample", "--checkpoint", checkpoint, "--action_id", 3, "--frames", 1), "frames is 1")
 
 

@@ -4,10 +4,9 @@ import math
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDPMScheduler
 
 from mdm_lib import PRESETS, NoiseScheduler
-from mdm_lib.sampling import ddim, ddim_timesteps
 from mdm_lib.scheduler import cosine_betas, linear_betas
 
 SCHEDULES = ["linear", "cosine"]
@@ -39,38 +38,6 @@ def test_step_equals_diffusers(schedule, t):
     expected = oracle.step(x0, t, x_t, generator=torch.Generator().manual_seed(7)).prev_sample
     noise = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(7))
     torch.testing.assert_close(ours.step(x0, x_t, torch.full((3,), t), noise), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_ddim_equals_diffusers_with_any_denoiser():
-    ours, oracle = NoiseScheduler(100, "cosine"), theirs(DDIMScheduler, "cosine", 100, timestep_spacing="trailing")
-    oracle.set_timesteps(20)
-    noise = torch.randn(2, 5, 6)
-    x = noise
-    for t in oracle.timesteps:
-        x = oracle.step(torch.tanh(x), int(t), x).prev_sample
-    *_, last = ddim(lambda x_t, t: torch.tanh(x_t), noise, ours, num_steps=20)
-    torch.testing.assert_close(last.pred_x0, x, rtol=1e-3, atol=1e-3)
-
-
-def test_ddim_timesteps_begin_in_noise_and_use_every_step_when_all_are_asked_for():
-    assert ddim_timesteps(1000, 4) == [999, 749, 499, 249]
-    assert ddim_timesteps(50, 50) == list(reversed(range(50)))
-    assert ddim_timesteps(100, 1) == [99]
-    assert all(len(set(ddim_timesteps(50, n))) == n for n in range(1, 51))
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_ddim_with_eta_1_has_the_ddpm_posterior(schedule):
-    """Over every step, DDIM with η = 1 is ancestral sampling (Song et al. 2021, section 4.1)."""
-    scheduler = NoiseScheduler(50, schedule)
-    t, x0, x_t = 30, torch.randn(1, 2, 3), torch.randn(1, 2, 3)
-    a, a_prev = (scheduler.alphas_cumprod[i].double() for i in (t, t - 1))
-    sigma = ((1 - a_prev) / (1 - a) * (1 - a / a_prev)).sqrt()
-    eps = (x_t - a.sqrt() * x0) / (1 - a).sqrt()
-    mean = a_prev.sqrt() * x0 + (1 - a_prev - sigma**2).sqrt() * eps
-    ours = scheduler.step(x0, x_t, torch.tensor([t]), torch.zeros_like(x_t))
-    torch.testing.assert_close(ours, mean.float(), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(scheduler.posterior_std[t], sigma.float(), rtol=1e-4, atol=1e-6)
 
 
 def test_linear_is_the_papers_and_scales():
