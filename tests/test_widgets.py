@@ -399,3 +399,14 @@ def test_an_unknown_action_is_an_input_error(checkpoint):
 def test_the_package_does_not_load_widgets():
     code = "import sys, mdm_lib; assert not {'ipywidgets', 'anywidget', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_plots_do_without_what_makes_matplotlib_slow():
+    """That is pyplot, which keeps every figure, and logarithmic axes; benchmarks/explorers.py has the times."""
+    code = (
+        "import sys, torch; from mdm_lib.widgets import plot_attention, plot_noise; x = torch.linspace(0.9, 0.1, 60)\n"
+        "for figure in (plot_attention(torch.eye(42), 3), plot_noise(x, x, 'x', x, 10)):\n"
+        "    assert {a.get_xscale() for a in figure.axes} | {a.get_yscale() for a in figure.axes} == {'linear'}\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+#: Milliseconds after which a wait has failed: no measure of speed, the machine may be slow and busy.
+PATIENCE = 180_000
+
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
 
 FLAGS = [
@@ -68,6 +71,7 @@ def open_file(browser):
 
     def open_file(path: Path, **context):
         page = browser.new_context(offline=True, **context).new_page()
+        page.set_default_timeout(PATIENCE)
         opened.append((page, Watch(page, "file://")))
         page.goto(f"file://{path}")
         return page
@@ -144,9 +148,10 @@ class Lab:
         path = self.folder / f"test-{secrets.token_hex(4)}.ipynb"
         path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
         page = self.browser.new_context(viewport={"width": 1200, "height": 900}, **context).new_page()
+        page.set_default_timeout(PATIENCE)
         watch = Watch(page, self.address)
         page.goto(f"{self.address}/lab/tree/{path.name}?token={self.token}&reset")
-        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
+        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         notebook = Notebook(page)
         notebook.wait_until_idle()
         yield notebook
@@ -184,14 +189,14 @@ def lab(browser, tmp_path_factory):
         yield Lab(browser, home / "notebooks", address, token)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE / 1000)
 
 
-def _wait_for(server: subprocess.Popen, url: str, log: Path, seconds: float = 60):
+def _wait_for(server: subprocess.Popen, url: str, log: Path, seconds: float = 300):
     until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=2)
+            urllib.request.urlopen(url, timeout=30)
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
