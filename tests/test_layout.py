@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = [
     "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
     "data.humanact12", "data.bandai", "data", "features", "scheduler", "model", "checkpoint", "training", "sampling",
-    "pictures", "pictures.figure", "pictures.page", "visualise", "player", "widgets", "runs", "cli", "__main__",
+    "pictures", "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli",
+    "__main__",
 ]  # fmt: skip
 
 
