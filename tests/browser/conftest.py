@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import mdm_lib
+
 #: Milliseconds after which a wait has failed: no measure of speed, the machine may be slow and busy.
 PATIENCE = 180_000
 
@@ -96,6 +98,17 @@ class Notebook:
         failed = [o for outputs in self.outputs() for o in outputs if o["output_type"] == "error"]
         assert not failed, f"a cell failed with {failed[0]['ename']}: {failed[0]['evalue']}"
 
+    def run_cell(self, index: int):
+        """Run one cell, as a reader does who presses shift and enter in it."""
+        self.page.evaluate(
+            """(index) => { const { content } = jupyterapp.shell.currentWidget;
+               content.deselectAll();
+               content.activeCellIndex = index;
+               return jupyterapp.commands.execute('notebook:run-cell') }""",
+            index,
+        )
+        self.wait_until_idle()
+
     def outputs(self) -> list[list[dict]]:
         """The outputs of each code cell."""
         cells = self.page.evaluate("jupyterapp.shell.currentWidget.content.model.toJSON()")["cells"]
@@ -112,6 +125,13 @@ class Notebook:
         """The value of a Python expression in the notebook's kernel, through JSON."""
         text = self._execute(f"import json; print(json.dumps({expression}))")
         return json.loads(text)
+
+    def until(self, expression: str):
+        """Wait until a Python expression is true in the kernel: what a control says gets there in its own time."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not self.ask(f"bool({expression})"):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.page.wait_for_timeout(50)
 
     def tell(self, code: str):
         """Run Python in the notebook's kernel, as another cell would."""
@@ -176,6 +196,7 @@ def lab(browser, tmp_path_factory):
     folders = {f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in ("config", "data", "runtime")}
     folders |= {"JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
     folders |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "config/lab/user-settings"), "OMP_NUM_THREADS": "1"}
+    folders["PYTHONPATH"] = str(Path(mdm_lib.__file__).parents[1])  # kernels import what is tested here
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
         "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.news_url=None",
