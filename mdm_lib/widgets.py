@@ -4,43 +4,43 @@
 All of them work without a browser too: set a control's ``value`` and look at what is shown.
 """
 
-import asyncio
 import inspect
 import math
 import traceback
 from base64 import b64encode
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import lru_cache
 from html import escape
 from io import BytesIO
+from itertools import takewhile
+from threading import RLock, Thread
 from time import monotonic
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import anywidget
 import ipywidgets as widgets
 import numpy as np
 import torch
+from IPython import get_ipython
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 from traitlets import List, Unicode
 
-from mdm_lib.checkpoint import Checkpoint
+from mdm_lib.checkpoint import Checkpoint, attention
 from mdm_lib.data.clips import MotionClips, cut_windows
 from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
+from mdm_lib.pictures.plots import BLUE, plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
 from mdm_lib.sampling import DenoisingStep, sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.skeleton import JOINT
 from mdm_lib.visualise import film_strip
 
-#: Okabe and Ito's colours, which colour-blind people can tell apart.
-BLUE, VERMILION, GREY, PALE = "#0072b2", "#d55e00", "#464850", "#e1e5ea"
 #: Between two pictures of long work lie at least so many seconds: more could not be seen, and would slow it down.
 REDRAW_AFTER = 0.1
 #: Pixels of the picture that a stored notebook keeps.
@@ -67,9 +67,16 @@ def explore(fn: Callable, **controls) -> "Explorer":
         controls: each a widget, ``(low, high)`` or ``(low, high, step)`` for a slider, a list or tuple of words or a
             dict for a menu, a bool for a tick box.
 
+    Where a reader sits at a browser, a generator function works in a thread of its own, from the first call on: the
+    explorer is there at once, its bar moves, and other cells can run. Its errors are shown where the picture would
+    be, and a cell that needs its result asks for ``.wait()``. Where nobody looks on (a script, or a notebook that is
+    executed to be stored or tested), the work is done before this returns: a stored output then carries the finished
+    picture, and a first call that fails fails its cell. ``_somebody_looks_on`` tells the two apart.
+
     Raises:
         InputError: for a control that is none of these.
-        Exception: whatever ``fn`` raises the first time. Later errors are shown, and kept in ``.error``.
+        Exception: what ``fn`` raises in the first call, unless a thread works. Later errors are shown, and kept in
+            ``.error``.
     """
     slow = inspect.isgeneratorfunction(fn)
     return Explorer(fn, {name: _control(name, spec, slow) for name, spec in controls.items()})
@@ -86,7 +93,10 @@ class Explorer(widgets.VBox):
 
     def __init__(self, fn: Callable, controls: dict[str, widgets.Widget]):
         self.fn, self.controls, self.error = fn, controls, None
-        self._task: asyncio.Task | None = None
+        self._newest: Iterator[tuple] | None = None  # the work that counts; all other is left at its next yield
+        self._ended: Iterator[tuple] | None = None  # the work that was shown to its end
+        self._alone = RLock()  # one piece of work at a time: the next one waits until the last has been left
+        self._thread: Thread | None = None
         self._bar = widgets.FloatProgress(max=1.0, layout=widgets.Layout(width="100%", height="14px", margin="0"))
         self._bar.style.bar_color = BLUE
         self._bar.layout.visibility = "hidden"  # its place is kept, so that nothing jumps
@@ -100,72 +110,85 @@ class Explorer(widgets.VBox):
         self.add_class("mdm-explorer")
         for control in controls.values():
             control.observe(self._refresh, "value")
-        self._finish(self._work())  # at once, even in a notebook: its stored output then has the picture
-        if self.error is not None:
+        _leave_last_run(self)
+        self._refresh()
+        if self._thread is None and self.error is not None:
             raise self.error
 
     def values(self) -> dict:
         """What the controls say now."""
         return {name: control.value for name, control in self.controls.items()}
 
-    def _refresh(self, _change):
-        """Begin anew with the present values.
+    @property
+    def busy(self) -> bool:
+        """Whether a picture is still to come."""
+        return self._newest not in (None, self._ended)
 
-        Long work becomes a task of the loop that brought the change: the kernel's, or that of JupyterLab's thread
-        for widgets (a subshell). Without a loop, and where work is short, it is done at once.
-        """
-        if self._task is not None:
-            self._task.cancel()
-        try:
-            loop = asyncio.get_running_loop() if inspect.isgeneratorfunction(self.fn) else None
-        except RuntimeError:
-            loop = None
-        if loop is None:
-            self._finish(self._work())
+    def wait(self) -> "Explorer":
+        """Wait for the picture that is still to come; raises what ``fn`` raised."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join()
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def close(self):
+        """Leave the work that goes on, and close the widget."""
+        self._newest = None
+        super().close()
+
+    def _refresh(self, _change=None):
+        """Begin anew with the present values."""
+        self._newest = work = self._work(self.values())
+        if inspect.isgeneratorfunction(self.fn) and _somebody_looks_on():
+            self._thread = Thread(target=self._finish, args=(work,), daemon=True)
+            self._thread.start()
         else:
-            self._task = loop.create_task(self._finish_in_turns(self._work()))
+            self._finish(work)
 
-    def _work(self) -> Iterator[tuple]:
+    def _work(self, values: dict) -> Iterator[tuple]:
         """``fn`` as a generator of (progress, picture), whichever kind it is."""
-        result = self.fn(**self.values())
+        result = self.fn(**values)
         if inspect.isgeneratorfunction(self.fn):
             yield from result
         else:
             yield 1.0, result
 
     def _finish(self, work: Iterator[tuple]):
-        with self._errors_shown():
-            deque(self._follow(work), maxlen=0)
+        """Show ``work`` to its end, or leave it once it is not the newest any more."""
+        with self._alone, closing(work):
+            error = None
+            try:
+                self._show(work)
+            except Exception as raised:  # whatever a reader's function raises is for the reader to see
+                error = raised
+            if self._newest is work:
+                self._end(error)
+                self._ended = work
+            elif self._newest is None:
+                self._bar.layout.visibility = "hidden"
 
-    async def _finish_in_turns(self, work: Iterator[tuple]):
-        with closing(work), self._errors_shown():
-            for _ in self._follow(work):
-                await asyncio.sleep(0)  # here a message of the browser gets in, and may cancel this
-
-    def _follow(self, work: Iterator[tuple]) -> Iterator[None]:
-        """Show what ``work`` yields, the last picture in any case."""
-        drawn_at, waiting = -math.inf, None
+    def _show(self, work: Iterator[tuple]):
+        """Show what ``work`` yields while it is the newest; its last picture in any case."""
+        if self._newest is not work:
+            return
         self._bar.layout.visibility = "visible"
-        for self._bar.value, picture in work:
+        drawn_at, waiting = -math.inf, None
+        for progress, picture in takewhile(lambda _: self._newest is work, work):
+            self._bar.value = progress
             waiting = waiting if picture is None else picture
             if waiting is not None and monotonic() - drawn_at > REDRAW_AFTER:
                 self.stage.show(waiting)
                 drawn_at, waiting = monotonic(), None
-            yield
-        if waiting is not None:
+        if waiting is not None and self._newest is work:
             self.stage.show(waiting)
 
-    @contextmanager
-    def _errors_shown(self):
-        """Where work ends: well, or with an error in place of the picture. A cancelled one leaves all to the next."""
-        try:
-            yield
-            self.error, self._complaint.value = None, ""
-        except Exception as error:  # whatever a reader's function raises is for the reader to see
-            self.error, self._complaint.value = error, _complaint(error)
+    def _end(self, error: Exception | None):
+        """All is shown, or there is an error in place of the picture."""
+        self.error, self._complaint.value = error, "" if error is None else _complaint(error)
         self._bar.layout.visibility = "hidden"
-        self._complaint.layout.display = "none" if self.error is None else None
-        self.stage.layout.display = None if self.error is None else "none"
+        self._complaint.layout.display = "none" if error is None else None
+        self.stage.layout.display = None if error is None else "none"
 
     def __repr__(self) -> str:
         return f"<Explorer of {', '.join(self.controls)}>"
@@ -173,11 +196,42 @@ class Explorer(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         """The live widget, and what it shows now as one picture, for where widgets cannot run."""
         data = super()._repr_mimebundle_(**kwargs)
-        if self.error is not None:
+        if self.busy or self.error is not None or not self.stage.items:
             return data
         data["image/png"] = b64encode(self.stage.png()).decode()
         values = ", ".join(f"{name} {value}" for name, value in self.values().items())
         return data, {"image/png": {"alt": f"{'; '.join(self.stage.items)}, for {values}"}}
+
+
+def _request() -> dict:
+    """The message that a notebook's kernel works on now; empty outside of a kernel."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    return {} if kernel is None else kernel.get_parent()
+
+
+def _somebody_looks_on() -> bool:
+    """Whether a reader sits at a browser, to see how work goes on and to change its course.
+
+    Who asks the kernel to run a cell says whether anybody could answer a question of its code: JupyterLab, Colab and
+    VS Code do, and nbclient, nbval and papermill say no (``allow_stdin`` of Jupyter's messages). A moved control is
+    another kind of message, which only a browser sends.
+    """
+    request = _request()
+    return bool(request) and request["content"].get("allow_stdin", True)
+
+
+#: All explorers, each with the cell that made it and the run of that cell.
+_made_in = WeakKeyDictionary()
+
+
+def _leave_last_run(explorer: Explorer):
+    """A cell that runs again ends the work of the explorers it made last time: they are not there to be seen."""
+    request = _request()
+    cell, run = request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
+    for older, (its_cell, its_run) in list(_made_in.items()):
+        if cell is not None and its_cell == cell and its_run != run:
+            older._newest = None
+    _made_in[explorer] = cell, run
 
 
 class Stage(widgets.Box):
@@ -374,14 +428,16 @@ def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation
 
 def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
     """Which frames of a noisy clip each frame looks at, in every layer and head of a model."""
+    config, device = checkpoint.config, checkpoint.representation.mean.device
 
     def show(action, layer, head, t, frame):
-        joints = first_clip(clips, action, checkpoint.config.num_frames)
+        joints = first_clip(clips, action, config.num_frames)
         frame = min(frame, joints.shape[1] - 1)
-        weights = attention(checkpoint, joints, checkpoint.action_id(action), t, layer - 1)[head - 1]
+        x0 = checkpoint.representation.encode(joints.to(device))
+        x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), torch.tensor([t], device=device))
+        weights = attention(checkpoint, x_t, t, action, layer - 1)[head - 1]
         return {"attention": plot_attention(weights, frame), "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
 
-    config = checkpoint.config
     return explore(
         show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),
         t=widgets.IntSlider(config.num_timesteps // 4, 0, config.num_timesteps - 1),
@@ -471,80 +527,7 @@ def fixed_noise(x: Tensor) -> Tensor:
     return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
 
 
-@torch.no_grad()
-def attention(checkpoint: Checkpoint, joints: Tensor, action: int, t: int, layer: int) -> Tensor:
-    """The attention weights of one layer for ``joints [1, F, 22, 3]``, noised to step t: ``[heads, F+2, F+2]``."""
-    device = checkpoint.representation.mean.device
-    x0 = checkpoint.representation.encode(joints.to(device))
-    times, model = torch.tensor([t], device=device), checkpoint.model.eval()
-    x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), times)
-    x = model.tokens(x_t, times, torch.tensor([action], device=device))
-    for block in model.blocks[:layer]:
-        x = block(x)
-    return model.blocks[layer].attention_map(x)[0].cpu()
-
-
 def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
     """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, 22, 3]``."""
     joints = checkpoint.representation.decode(torch.cat([step.x_t[:1], step.pred_x0[:1]])).cpu()
     return Motion(joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])
-
-
-# What they draw -----------------------------------------------------------------------------------------------------
-
-
-def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: int) -> Figure:
-    """A coordinate before and after noise, ``[F]`` both; below, ᾱ and SNR over the schedule ``[T]``, t marked."""
-    figure = Figure(figsize=(5.2, 4.2), dpi=100)
-    signal = _axes(figure, (0.10, 0.62, 0.87, 0.31), f"{name}, normalised")
-    signal.plot(x_t, color=VERMILION, linewidth=1, label="xₜ")
-    signal.plot(x0, color=GREY, linewidth=2, label="x₀")
-    reach = max(4, float(x0.abs().max()) + 1)  # the same for every t, so that only the curve moves
-    signal.set(ylim=(-reach, reach), xlim=(0, len(x0) - 1), xlabel="frame")
-    signal.legend(loc="lower right", bbox_to_anchor=(1.01, 0.97), ncols=2, frameon=False, borderpad=0.2, fontsize=10)
-    left = _axes(figure, (0.10, 0.12, 0.36, 0.30), "ᾱ: signal that is left")
-    ratio = _axes(figure, (0.61, 0.12, 0.36, 0.30), "SNR = ᾱ / (1 − ᾱ)")
-    # a logarithmic axis, by hand: matplotlib's own takes as long as all the rest
-    curves = {left: alphas_cumprod, ratio: (alphas_cumprod / (1 - alphas_cumprod)).log10()}
-    for axes, curve in curves.items():
-        axes.plot(curve, color=BLUE)
-        axes.plot(t, curve[t], "o", color=VERMILION)
-        axes.set(xlabel="t", xticks=[0, len(curve) // 2, len(curve)])
-    left.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
-    ratio.set(ylim=(-6, 5), yticks=[-4, 0, 4], yticklabels=["10⁻⁴", "1", "10⁴"])
-    return figure
-
-
-def plot_attention(weights: Tensor, frame: int) -> Figure:
-    """Attention weights ``[F+2, F+2]`` of one head, rows ask and columns are looked at; ``frame``'s row as bars below.
-
-    The two condition tokens are drawn broader than a frame, so that there is room for their names.
-    """
-    num_frames, asking = len(weights) - 2, weights[frame + 2]
-    broad = 0.06 * num_frames
-    edges = np.concatenate([[-2 * broad, -broad], np.arange(num_frames + 1)])
-    names = {-1.5 * broad: "action", -0.5 * broad: "time"} | {f + 0.5: str(f) for f in range(10, num_frames, 10)}
-    figure = Figure(figsize=(4.6, 5.6), dpi=100)
-    table = _axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
-    bars = _axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
-    table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the root shows small weights as well
-    across = edges[-1] - edges[0]
-    table.add_patch(Rectangle((edges[0], frame), across, 1, fill=False, edgecolor=VERMILION, linewidth=1.5))
-    bars.stairs(asking, edges, fill=True, color=VERMILION)
-    table.set(xlim=edges[[0, -1]], ylim=edges[[-1, 0]], xticks=[], yticks=list(names), yticklabels=names.values())
-    bars.set(xlim=edges[[0, -1]], xticks=list(names), xticklabels=names.values())
-    bars.set(yticks=[0, asking.max()], yticklabels=["0", f"{asking.max():.2f}"])
-    for label in bars.get_xticklabels()[:2]:
-        label.set(rotation=90)
-    return figure
-
-
-def _axes(figure: Figure, place: tuple, title: str):
-    """Axes at ``(left, bottom, width, height)`` of the figure, with a title over their left end."""
-    axes = figure.add_axes(place)
-    axes.set_title(title, loc="left", fontsize=10, color=GREY)
-    axes.tick_params(labelsize=10, colors=GREY, length=3)
-    axes.xaxis.label.set(fontsize=10, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    return axes

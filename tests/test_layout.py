@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Data flows one way: a module imports only from modules to its left.
 ORDER = [
     "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
-    "data.humanact12", "data.bandai", "data", "features", "scheduler", "ideal", "model", "checkpoint", "training",
-    "sampling", "pictures", "pictures.figure", "pictures.page", "visualise", "player", "widgets", "runs", "cli",
+    "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
+    "training", "sampling", "recogniser", "metrics", "evaluation", "scorecard", "pictures", "pictures.figure",
+    "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli",
     "__main__",
 ]  # fmt: skip
 

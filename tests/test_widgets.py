@@ -1,12 +1,13 @@
 """Explorers, driven by the values of their controls, without a browser."""
 
-import asyncio
 import subprocess
 import sys
 from base64 import b64decode
 from collections import deque
 from dataclasses import replace
 from io import BytesIO
+from threading import Semaphore
+from time import monotonic, sleep
 
 import ipywidgets
 import numpy as np
@@ -16,10 +17,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mdm_lib import PRESETS, InputError, generate, load_clips, train
+from mdm_lib.checkpoint import attention
+from mdm_lib.pictures.plots import plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
+from mdm_lib.sampling import sample
 from mdm_lib.widgets import (
     Motion,
-    attention,
     attention_explorer,
     explore,
     first_clip,
@@ -179,81 +182,170 @@ def test_the_output_carries_a_picture_and_words():
 # long work -----------------------------------------------------------------------------------------------------------
 
 
-def counting(log: list):
-    """A function that takes 50 turns, and writes down what it began, ended and left."""
+class Kernel:
+    """A notebook's kernel: which cell it runs, and for whom."""
 
-    def work(n):
-        log.append(("begun", n))
+    def __init__(self, allow_stdin: bool):
+        self.kernel, self.allow_stdin = self, allow_stdin
+        self.run("a cell")
+
+    def run(self, cell: str):
+        header = {"msg_id": object()}
+        self.message = {"header": header, "metadata": {"cellId": cell}, "content": {"allow_stdin": self.allow_stdin}}
+
+    def get_parent(self) -> dict:
+        return self.message
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    """A kernel whose cells are run by a reader at a browser."""
+    kernel = Kernel(allow_stdin=True)
+    monkeypatch.setattr("mdm_lib.widgets.get_ipython", lambda: kernel)
+    return kernel
+
+
+class Work:
+    """A function that takes four turns, each when it is told to, and writes down what it began, ended and left."""
+
+    def __init__(self):
+        self.log, self.turns = [], Semaphore(0)
+
+    def show(self, n):
+        self.log.append(("begun", n))
         try:
-            for i in range(50):
-                yield i / 50, None
+            for i in range(4):
+                assert self.turns.acquire(timeout=600)
+                yield i / 4, None
             yield 1.0, colour(n)
-            log.append(("ended", n))
+            self.log.append(("ended", n))
         except GeneratorExit:
-            log.append(("left", n))
+            self.log.append(("left", n))
             raise
 
-    return work
+    def explore(self):
+        """An explorer of it, whose first call has begun."""
+        explorer = explore(self.show, n=(0, 9))
+        until(lambda: self.log)
+        return explorer
+
+    def go_on(self, turns: int = 100):
+        self.turns.release(turns)
 
 
-def test_long_work_runs_to_its_end_without_a_loop():
-    log = []
-    explorer = explore(counting(log), n=(0, 9))
+def until(condition):
+    deadline = monotonic() + 600
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.002)
+
+
+@pytest.mark.parametrize("kernel", [None, Kernel(allow_stdin=False)])
+def test_long_work_runs_to_its_end_where_nobody_looks_on(monkeypatch, kernel):
+    monkeypatch.setattr("mdm_lib.widgets.get_ipython", lambda: kernel)
+    work = Work()
+    work.go_on()
+    explorer = work.explore()
+    assert "image/png" in explorer._repr_mimebundle_()[0] and not explorer.busy
     explorer.controls["n"].value = 4
-    assert log == [("begun", 0), ("ended", 0), ("begun", 4), ("ended", 4)]
+    assert work.log == [("begun", 0), ("ended", 0), ("begun", 4), ("ended", 4)]
     assert red(explorer) == 4 and explorer._bar.layout.visibility == "hidden"
 
 
-def test_long_work_is_left_when_a_value_changes():
-    log = []
-
-    async def move_on():
-        explorer = explore(counting(log), n=(0, 9))
-        log.clear()
-        for n in (1, 2, 3):
-            explorer.controls["n"].value = n
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert explorer._bar.layout.visibility == "visible" and 0 < explorer._bar.value < 1
-            assert red(explorer) == 0
-        await explorer._task
-        return explorer
-
-    explorer = asyncio.run(move_on())
-    assert log == [("begun", 1), ("left", 1), ("begun", 2), ("left", 2), ("begun", 3), ("ended", 3)]
-    assert red(explorer) == 3 and explorer._bar.layout.visibility == "hidden"
+def test_a_reader_has_the_explorer_before_its_first_picture(reader):
+    work = Work()
+    explorer = work.explore()
+    assert explorer.busy and not explorer.stage.items
+    assert "image/png" not in explorer._repr_mimebundle_()
+    work.go_on(3)
+    until(lambda: explorer._bar.value == 0.5)
+    assert explorer._bar.layout.visibility == "visible"
+    work.go_on()
+    assert explorer.wait() is explorer and not explorer.busy
+    assert red(explorer) == 0 and explorer._bar.layout.visibility == "hidden"
+    assert "image/png" in explorer._repr_mimebundle_()[0]
 
 
-def test_values_that_change_at_once_begin_one_piece_of_work():
-    log = []
-
-    async def drag():
-        explorer = explore(counting(log), n=(0, 9))
-        log.clear()
-        for n in range(1, 10):
-            explorer.controls["n"].value = n
-        await explorer._task
-
-    asyncio.run(drag())
-    assert log == [("begun", 9), ("ended", 9)]
+def test_the_first_call_is_left_when_a_value_changes(reader):
+    work = Work()
+    explorer = work.explore()
+    for n in range(1, 10):
+        explorer.controls["n"].value = n  # none of them but the last one is begun
+    work.go_on()
+    explorer.wait()
+    assert work.log == [("begun", 0), ("left", 0), ("begun", 9), ("ended", 9)]
+    assert red(explorer) == 9 and explorer._bar.layout.visibility == "hidden"
 
 
-def test_an_error_in_the_background_is_shown():
+def test_later_calls_are_left_when_a_value_changes(reader):
+    work = Work()
+    work.go_on(4)
+    explorer = work.explore().wait()
+    work.log.clear()
+    for n in (1, 2):
+        explorer.controls["n"].value = n
+        until(lambda n=n: ("begun", n) in work.log)
+        assert red(explorer) == 0
+        work.go_on(1)
+    work.go_on()
+    explorer.wait()
+    assert work.log == [("begun", 1), ("left", 1), ("begun", 2), ("ended", 2)]
+    assert red(explorer) == 2
+
+
+def test_a_control_that_work_itself_moves_begins_anew():
+    def work(n):
+        if n == 1:
+            explorer.controls["n"].value = 2
+        yield 1.0, colour(n)
+
+    explorer = explore(work, n=(0, 9))
+    explorer.controls["n"].value = 1
+    assert red(explorer) == 2
+
+
+def test_a_cell_that_runs_again_ends_the_work_of_its_last_run(reader):
+    first, second, elsewhere, again = Work(), Work(), Work(), Work()
+    explorers = [first.explore(), second.explore()]
+    reader.run("another cell")
+    elsewhere.explore()
+    reader.run("a cell")
+    again.explore()
+    for work in (first, second, elsewhere, again):
+        work.go_on()
+    for explorer in explorers:
+        explorer.wait()
+        assert not explorer.busy and explorer._bar.layout.visibility == "hidden"
+    until(lambda: elsewhere.log[-1:] == again.log[-1:] == [("ended", 0)])
+    assert first.log == second.log == [("begun", 0), ("left", 0)]
+    explorers[0].controls["n"].value = 5  # it may still be on show in another cell
+    explorers[0].wait()
+    assert red(explorers[0]) == 5
+
+
+def test_closing_leaves_the_work(reader):
+    work = Work()
+    explorer = work.explore()
+    explorer.close()
+    work.go_on()
+    explorer.wait()
+    assert work.log == [("begun", 0), ("left", 0)]
+
+
+def test_an_error_in_the_background_is_shown(reader):
     def picky(n):
         yield 0.5, None
-        if n:
-            raise ValueError("late")
-        yield 1.0, colour()
+        if n % 2 == 0:
+            raise ValueError("bad")
+        yield 1.0, colour(n)
 
-    async def run():
-        explorer = explore(picky, n=(0, 1))
-        explorer.controls["n"].value = 1
-        await explorer._task
-        return explorer
-
-    explorer = asyncio.run(run())
-    assert "ValueError: late" in explorer._complaint.value and str(explorer.error) == "late"
-    assert explorer._bar.layout.visibility == "hidden"
+    explorer = explore(picky, n=(0, 2))
+    with pytest.raises(ValueError, match="bad"):
+        explorer.wait()
+    assert "ValueError: bad" in explorer._complaint.value and explorer._bar.layout.visibility == "hidden"
+    assert "image/png" not in explorer._repr_mimebundle_()
+    explorer.controls["n"].value = 1
+    assert red(explorer.wait()) == 1 and explorer._complaint.layout.display == "none"
 
 
 def test_intermediate_pictures_are_shown(monkeypatch):
@@ -308,19 +400,15 @@ def test_the_noise_explorer_shows_the_clip_beside_its_noise(clips):
     assert 0 < errors[0] < errors[1] < errors[2]
 
 
-def test_attention_is_that_of_the_forward_pass(checkpoint, clips):
+def test_attention_is_that_of_the_forward_pass(checkpoint):
     """The map of the last layer, used by hand, gives what that layer gives."""
     seen = []
-    block = checkpoint.model.blocks[1]
+    block, x_t = checkpoint.model.blocks[1], torch.randn(1, 40, 66, generator=torch.Generator().manual_seed(0))
     hook = block.register_forward_hook(lambda _, args, output: seen.append((args[0], output)))
-    joints = first_clip(clips, "walk", 40)
-    x0 = checkpoint.representation.encode(joints)
-    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
-    t = torch.tensor([5])
     with torch.no_grad():
-        checkpoint.model(checkpoint.scheduler.add_noise(x0, noise, t), t, torch.tensor([1]))
+        checkpoint.model(x_t, torch.tensor([5]), torch.tensor([1]))
     hook.remove()
-    weights = attention(checkpoint, joints, 1, 5, 1)
+    weights = attention(checkpoint, x_t, 5, checkpoint.label_names[1], 1)
     assert weights.shape == (4, 42, 42)
     x, output = seen[0]
     with torch.no_grad():
@@ -356,29 +444,24 @@ def test_ddpm_takes_all_steps(checkpoint):
     assert controls["steps"].disabled and controls["step"].max == controls["step"].value == 20
 
 
-def test_scrubbing_while_it_samples_goes_on_with_the_same_sampling(checkpoint, monkeypatch):
-    begun = []
+def test_scrubbing_while_it_samples_goes_on_with_the_same_sampling(checkpoint, monkeypatch, reader):
+    begun, turns = [], Semaphore(0)
 
     def counted(*args, **options):
         begun.append(options["seed"])
-        from mdm_lib.sampling import sample
-
-        return sample(*args, **options)
+        for step in sample(*args, **options):
+            assert turns.acquire(timeout=600)
+            yield step
 
     monkeypatch.setattr("mdm_lib.widgets.sample", counted)
-
-    async def run():
-        explorer = sampler_explorer(checkpoint)
-        explorer.controls["seed"].value = 1
-        for step in (9, 4):
-            for _ in range(3):
-                await asyncio.sleep(0)
-            explorer.controls["step"].value = step
-        await explorer._task
-        return explorer
-
-    explorer = asyncio.run(run())
-    assert begun == [0, 1] and explorer.error is None
+    explorer = sampler_explorer(checkpoint)
+    for step in (9, 4):
+        turns.release(3)
+        explorer.controls["step"].value = step
+    turns.release(100)
+    (player,) = explorer.wait().stage.children
+    assert begun == [0]
+    assert player._scene["captions"] == ["x_t, t = 16", "pred_x0, t = 16"]
 
 
 def test_the_gallery_has_every_action_with_every_seed(checkpoint):
@@ -398,4 +481,13 @@ def test_an_unknown_action_is_an_input_error(checkpoint):
 
 def test_the_package_does_not_load_widgets():
     code = "import sys, mdm_lib; assert not {'ipywidgets', 'anywidget', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_plots_do_without_what_makes_matplotlib_slow():
+    """That is logarithmic axes, and pyplot, which keeps every figure; benchmarks/explorers.py has the times."""
+    curve = torch.linspace(0.9, 0.1, 60)
+    for figure in (plot_attention(torch.eye(42), 3), plot_noise(curve, curve, "x", curve, 10)):
+        assert {axes.get_xscale() for axes in figure.axes} | {axes.get_yscale() for axes in figure.axes} == {"linear"}
+    code = "import sys, mdm_lib.widgets; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,6 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import mdm_lib
+
+#: Milliseconds after which a wait has failed: no measure of speed, the machine may be slow and busy.
+PATIENCE = 180_000
+
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
 
 FLAGS = [
@@ -68,6 +73,7 @@ def open_file(browser):
 
     def open_file(path: Path, **context):
         page = browser.new_context(offline=True, **context).new_page()
+        page.set_default_timeout(PATIENCE)
         opened.append((page, Watch(page, "file://")))
         page.goto(f"file://{path}")
         return page
@@ -92,6 +98,17 @@ class Notebook:
         failed = [o for outputs in self.outputs() for o in outputs if o["output_type"] == "error"]
         assert not failed, f"a cell failed with {failed[0]['ename']}: {failed[0]['evalue']}"
 
+    def run_cell(self, index: int):
+        """Run one cell, as a reader does who presses shift and enter in it."""
+        self.page.evaluate(
+            """(index) => { const { content } = jupyterapp.shell.currentWidget;
+               content.deselectAll();
+               content.activeCellIndex = index;
+               return jupyterapp.commands.execute('notebook:run-cell') }""",
+            index,
+        )
+        self.wait_until_idle()
+
     def outputs(self) -> list[list[dict]]:
         """The outputs of each code cell."""
         cells = self.page.evaluate("jupyterapp.shell.currentWidget.content.model.toJSON()")["cells"]
@@ -108,6 +125,13 @@ class Notebook:
         """The value of a Python expression in the notebook's kernel, through JSON."""
         text = self._execute(f"import json; print(json.dumps({expression}))")
         return json.loads(text)
+
+    def until(self, expression: str):
+        """Wait until a Python expression is true in the kernel: what a control says gets there in its own time."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not self.ask(f"bool({expression})"):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.page.wait_for_timeout(50)
 
     def tell(self, code: str):
         """Run Python in the notebook's kernel, as another cell would."""
@@ -144,9 +168,10 @@ class Lab:
         path = self.folder / f"test-{secrets.token_hex(4)}.ipynb"
         path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
         page = self.browser.new_context(viewport={"width": 1200, "height": 900}, **context).new_page()
+        page.set_default_timeout(PATIENCE)
         watch = Watch(page, self.address)
         page.goto(f"{self.address}/lab/tree/{path.name}?token={self.token}&reset")
-        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
+        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         notebook = Notebook(page)
         notebook.wait_until_idle()
         yield notebook
@@ -171,6 +196,7 @@ def lab(browser, tmp_path_factory):
     folders = {f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in ("config", "data", "runtime")}
     folders |= {"JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
     folders |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "config/lab/user-settings"), "OMP_NUM_THREADS": "1"}
+    folders["PYTHONPATH"] = str(Path(mdm_lib.__file__).parents[1])  # kernels import what is tested here
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
         "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.news_url=None",
@@ -184,14 +210,14 @@ def lab(browser, tmp_path_factory):
         yield Lab(browser, home / "notebooks", address, token)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE / 1000)
 
 
-def _wait_for(server: subprocess.Popen, url: str, log: Path, seconds: float = 60):
+def _wait_for(server: subprocess.Popen, url: str, log: Path, seconds: float = 300):
     until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=2)
+            urllib.request.urlopen(url, timeout=30)
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

@@ -38,6 +38,11 @@ def ink(page, nth: int = 0) -> int:
     return page.evaluate(INK, nth)
 
 
+def wait_for_ink(page, was: str, before: int):
+    """Until the first canvas shows another picture than ``before`` (``was`` is "!=="), or that one again ("===")."""
+    page.wait_for_function(f"(before) => ({INK})(0) {was} before", arg=before)
+
+
 def frame(page) -> int:
     return int(page.locator(".mdm-scrub").input_value())
 
@@ -55,25 +60,29 @@ def test_a_second_cell_sets_the_frame(notebook):
 
 def test_play_advances_the_frame_here_and_in_python(notebook):
     page = notebook.page
-    page.locator(".mdm-play").click()
-    assert notebook.ask("player.playing")
     start = frame(page)
+    page.locator(".mdm-play").click()
+    notebook.until("player.playing")
     wait_for_frame(page, f"f !== {start}")
     page.locator(".mdm-play").click()
     page.wait_for_function("document.querySelector('.mdm-play').title === 'Play'")
-    assert not notebook.ask("player.playing")
-    assert notebook.ask("player.frame") == frame(page)
+    notebook.until(f"not player.playing and player.frame == {frame(page)}")
 
 
 def test_python_plays_and_pauses_and_is_told_the_frame_now_and_then(notebook):
-    notebook.tell("heard = []; player.observe(lambda change: heard.append(change.new), 'frame'); player.playing = True")
-    notebook.page.wait_for_function("document.querySelector('.mdm-play').title === 'Pause'")
-    notebook.page.wait_for_timeout(2500)
+    page = notebook.page
+    notebook.tell("heard = []; player.observe(lambda change: heard.append(change.new), 'frame')")
+    begun = page.evaluate("performance.now()")
+    notebook.tell("player.playing = True")
+    page.wait_for_function("document.querySelector('.mdm-play').title === 'Pause'")
+    notebook.until("len(heard) >= 5")
+    reports = notebook.ask("len(heard)")
+    assert reports <= (page.evaluate("performance.now()") - begun) / 200 + 2
     notebook.tell("player.playing = False; player.frame = 33")
-    notebook.page.wait_for_function("document.querySelector('.mdm-play').title === 'Play'")
-    notebook.page.wait_for_timeout(300)
-    assert 3 <= notebook.ask("len(heard)") <= 16
-    assert notebook.ask("player.frame") == 33 == frame(notebook.page)
+    page.wait_for_function("document.querySelector('.mdm-play').title === 'Play'")
+    wait_for_frame(page, "f === 33")
+    page.wait_for_timeout(300)  # in which a report from before the pause could still spoil it
+    assert notebook.ask("player.frame") == 33 == frame(page)
 
 
 def test_drag_turns_and_double_click_resets(notebook):
@@ -85,12 +94,12 @@ def test_drag_turns_and_double_click_resets(notebook):
     page.mouse.down()
     page.mouse.move(x + 80, y + 20, steps=4)
     page.mouse.up()
+    wait_for_ink(page, "!==", before)
     turned = ink(page)
     page.mouse.wheel(0, -200)
-    zoomed = ink(page)
-    assert len({before, turned, zoomed}) == 3
+    wait_for_ink(page, "!==", turned)
     page.mouse.dblclick(x, y)
-    assert ink(page) == before
+    wait_for_ink(page, "===", before)
 
 
 @pytest.mark.parametrize("part", [".mdm-stage", ".mdm-scrub"])
@@ -104,11 +113,11 @@ def test_keys_step_jump_and_play(notebook, part):
         page.keyboard.press(key)
         seen.append(frame_after_drawing(page))
     assert seen == [31, 32, 31, 59, 0]
-    assert notebook.ask("player.frame") == 0
+    notebook.until("player.frame == 0")
     page.keyboard.press("Space")
     wait_for_frame(page, "f > 2")
     page.keyboard.press("Space")
-    assert not notebook.ask("player.playing")
+    notebook.until("not player.playing")
 
 
 def frame_after_drawing(page) -> int:
@@ -149,9 +158,9 @@ def test_the_dark_theme_is_followed(notebook):
     page = notebook.page
     light = ink(page)
     change_theme(page, "JupyterLab Dark", "dark")
-    assert ink(page) != light
+    wait_for_ink(page, "!==", light)
     change_theme(page, "JupyterLab Light", "light")
-    assert ink(page) == light
+    wait_for_ink(page, "===", light)
 
 
 def change_theme(page, theme: str, scheme: str):
@@ -190,8 +199,55 @@ def test_an_exported_page_ends_where_it_should_without_a_loop(open_file, clips, 
     page = open_file(MotionPlayer(clips.joints[1, :10], loop=False).save_html(tmp_path / "page.html"))
     page.wait_for_function("document.querySelector('.mdm-play')?.title === 'Play'")
     assert frame(page) == 9
+    # half a second is over before a slow machine asks, so the page itself writes down what it shows
+    page.evaluate(
+        """() => { const scrub = document.querySelector(".mdm-scrub"), seen = (window.seen = []);
+           (function look() { seen.push(+scrub.value); requestAnimationFrame(look) })() }"""
+    )
     page.locator(".mdm-play").click()
-    wait_for_frame(page, "f > 0 && f < 9")
+    page.wait_for_function("seen.some((f) => f > 0 && f < 9) && seen.at(-1) === 9")
+
+
+class Fingers:
+    """Fingers on a touch screen."""
+
+    def __init__(self, page):
+        self.session = page.context.new_cdp_session(page)
+
+    def _send(self, kind: str, places=()):
+        points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def drag(self, *ways, steps: int = 8):
+        """One finger for each ``(x, y, dx, dy)``: down, along its way, up."""
+        self._send("touchStart", [(x, y) for x, y, _, _ in ways])
+        for i in range(1, steps + 1):
+            self._send("touchMove", [(x + dx * i / steps, y + dy * i / steps) for x, y, dx, dy in ways])
+        self._send("touchEnd")
+
+
+def test_one_finger_turns_or_scrolls_and_two_zoom(open_file, clips, tmp_path):
+    fragment = MotionPlayer(clips.joints[1, :60], playing=False).to_html()
+    path = tmp_path / "page.html"
+    fragment = fragment.replace("player.mount(", "window.player = player.mount(")
+    path.write_text(
+        f'<!DOCTYPE html><meta name="viewport" content="width=device-width">{fragment}<p style="height: 2000px">'
+    )
+    page = open_file(path, has_touch=True, is_mobile=True, viewport={"width": 400, "height": 700})
+    page.wait_for_function("window.player?.theme")
+    fingers, home = Fingers(page), page.evaluate("player.view")
+    fingers.drag((150, 200, 100, 0))
+    page.wait_for_function(f"player.view.azimuth < {home['azimuth']}")
+    turned = page.evaluate("player.view")
+    assert turned["zoom"] == 1 and page.evaluate("scrollY") == 0
+    fingers.drag((150, 200, -60, 0), (250, 200, 60, 0))
+    page.wait_for_function("player.view.zoom > 1.5")
+    assert page.evaluate("visualViewport.scale") == 1  # the player, not the page
+    assert page.evaluate("player.pointers.size") == 0
+    zoomed = page.evaluate("player.view")
+    fingers.drag((200, 250, 0, -150))
+    page.wait_for_function("scrollY > 50")
+    assert page.evaluate("player.view.azimuth") == zoomed["azimuth"]
 
 
 def test_reduced_motion_starts_paused(open_file, clips, tmp_path):

@@ -18,17 +18,20 @@ made = dict(
     sampler=sampler_explorer(checkpoint), gallery=gallery(checkpoint),
 )
 for explorer in made.values():  # a still player's picture changes only when it is given another motion
-    for item in explorer.stage.items.values():
+    for item in explorer.wait().stage.items.values():
         item.playing = False
 """
 SLOW = """
 import time
 from PIL import Image
-ended = []
+begun, ended, allowed = [], [], 0
 def slow(n):
-    for i in range(30 if n else 1):
-        time.sleep(0.05)
-        yield i / 30, None
+    begun.append(n)
+    done = 0
+    while done < 100:
+        time.sleep(0.01)
+        done = min(done + 1, allowed)
+        yield done / 100, None
     ended.append(n)
     yield 1.0, Image.new("RGB", (40, 40), (n, 0, 0))
 made["slow"] = explore(slow, n=(0, 9))
@@ -41,6 +44,7 @@ made["picky"] = explore(picky, n=(0, 9))
 made["picky"]
 """
 EXPLORERS = ["noise", "attention", "sampler", "gallery"]
+SLOW_CELL = 1 + len(EXPLORERS)
 #: What is to be seen in a cell's pictures and canvases, as a text that differs when they do.
 SEEN = """(cell) => [...cell.querySelectorAll("img.widget-image, .mdm-stage canvas")].map((e) => {
     if (e.tagName === "IMG") return e.src;
@@ -110,18 +114,68 @@ def test_a_slider_and_a_menu_change_the_picture(notebook, name, slider, key, men
     assert notebook.ask(f"made[{name!r}].controls[{menu!r}].value") == choice
 
 
-def test_long_work_shows_its_progress_and_is_left_for_newer(notebook):
-    cell = cell_of(notebook, "slow")
-    bar, before = cell.locator(".widget-hprogress"), cell.evaluate(SEEN)
-    assert not bar.is_visible()
+def wait_for_progress(notebook, cell, percent: int):
+    """Let the slow explorer come so far, and see its bar do so."""
+    notebook.tell(f"allowed = {percent}")
+    cell.page.wait_for_function(
+        """([cell, percent]) => { const bar = cell.querySelector('.widget-hprogress .progress-bar');
+           return bar?.checkVisibility({ visibilityProperty: true }) && bar.style.width === percent + '%' }""",
+        arg=[cell.element_handle(), percent],
+    )
+
+
+def wait_for_slow(notebook, cell):
+    """Until the slow explorer's picture is there, and its bar is not."""
+    notebook.tell("allowed = 100")
+    cell.locator("img.widget-image").wait_for()
+    cell.locator(".widget-hprogress").wait_for(state="hidden")
+
+
+def test_the_first_call_shows_its_progress_and_is_left_for_newer(notebook):
+    cell = run_slow(notebook)
+    for percent in (20, 60):
+        wait_for_progress(notebook, cell, percent)
+    assert cell.locator(".widget-hprogress .progress").bounding_box()["height"] >= 4
+    assert cell.locator("img.widget-image").count() == 0
     press(cell, "n", "ArrowRight")
-    bar.wait_for(state="visible")
-    assert bar.locator(".progress").bounding_box()["height"] >= 4
-    cell.page.wait_for_timeout(400)
+    notebook.until("begun == [0, 1]")
+    wait_for_slow(notebook, cell)
+    assert notebook.ask("ended") == [1]
+    assert notebook.ask("made['slow'].values()") == {"n": 1}
+
+
+def run_slow(notebook):
+    """The slow explorer's cell, run now and still at work."""
+    notebook.tell("allowed = 0")
+    notebook.run_cell(SLOW_CELL)
+    cell = notebook.page.locator(".jp-Notebook-cell").nth(SLOW_CELL)
+    cell.scroll_into_view_if_needed()
+    cell.locator(".mdm-explorer").wait_for()
+    return cell
+
+
+def test_later_work_shows_its_progress_and_is_left_for_newer(notebook):
+    cell = run_slow(notebook)
+    wait_for_slow(notebook, cell)
+    before = cell.evaluate(SEEN)
+    notebook.tell("allowed = 0")
     press(cell, "n", "ArrowRight")
+    wait_for_progress(notebook, cell, 30)
+    press(cell, "n", "ArrowRight")
+    notebook.until("begun == [0, 1, 2]")
+    wait_for_slow(notebook, cell)
     wait_for_change(cell, before)
-    bar.wait_for(state="hidden")
     assert notebook.ask("ended") == [0, 2]
+
+
+def test_a_cell_that_runs_again_ends_its_old_work(notebook):
+    cell = run_slow(notebook)
+    wait_for_progress(notebook, cell, 10)
+    notebook.tell("old, old_ended = made['slow'], ended")
+    cell = run_slow(notebook)
+    wait_for_slow(notebook, cell)
+    notebook.until("not old._thread.is_alive()")
+    assert notebook.ask("[old_ended, ended]") == [[], [0]]
 
 
 def test_an_error_is_one_red_line(notebook):
@@ -130,28 +184,29 @@ def test_an_error_is_one_red_line(notebook):
     alert = cell.get_by_role("alert")
     alert.wait_for()
     assert "ZeroDivisionError: division by zero" in alert.inner_text()
-    assert not alert.locator("pre").is_visible() and not cell.locator("img.widget-image").is_visible()
+    cell.locator("img.widget-image").wait_for(state="hidden")
+    assert not alert.locator("pre").is_visible()
     press(cell, "n", "ArrowLeft")
     cell.locator("img.widget-image").wait_for()
 
 
 def test_everything_has_a_name(notebook):
     for name in EXPLORERS:
-        cell = cell_of(notebook, name)
-        for control in cell.locator(".mdm-explorer").get_by_role("slider").all():
-            assert control.get_attribute("aria-label")
-        for picture in cell.locator("img.widget-image").all():
-            assert picture.get_attribute("alt")
+        notebook.page.wait_for_function(
+            """(cell) => [...cell.querySelectorAll(".mdm-explorer [role=slider]")].every((e) => e.ariaLabel)
+               && [...cell.querySelectorAll("img.widget-image")].every((e) => e.alt)""",
+            arg=cell_of(notebook, name).element_handle(),
+        )
 
 
 @pytest.mark.parametrize("width", [1200, 700])
 def test_nothing_is_wider_than_the_page(notebook, width):
     notebook.page.set_viewport_size({"width": width, "height": 900})
     for name in EXPLORERS:
-        area = cell_of(notebook, name).locator(".mdm-explorer")
-        notebook.page.wait_for_timeout(200)
-        inside, outside = area.evaluate("e => [e.scrollWidth, e.clientWidth]")
-        assert inside <= outside + 1, name
+        area = cell_of(notebook, name).locator(".mdm-explorer").element_handle()
+        notebook.page.wait_for_function(
+            "([area, width]) => innerWidth === width && area.scrollWidth <= area.clientWidth + 1", arg=[area, width]
+        )
 
 
 def test_the_stored_output_has_a_picture_for_where_widgets_cannot_run(notebook):

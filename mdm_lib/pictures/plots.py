@@ -1,0 +1,70 @@
+"""The plots that stand beside a skeleton: noise over a schedule, attention between frames.
+
+A moving slider redraws them, so they do without what is slow: pyplot, computed layouts, logarithmic axes
+(benchmarks/explorers.py).
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+#: Okabe and Ito's colours, which colour-blind people can tell apart.
+BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#464850"
+
+
+def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: int) -> Figure:
+    """A coordinate before and after noise, ``[F]`` both; below, ᾱ and SNR over the schedule ``[T]``, t marked."""
+    figure = Figure(figsize=(5.2, 4.2), dpi=100)
+    signal = _add_axes(figure, (0.10, 0.62, 0.87, 0.31), f"{name}, normalised")
+    signal.plot(x_t, color=VERMILION, linewidth=1, label="xₜ")
+    signal.plot(x0, color=GREY, linewidth=2, label="x₀")
+    reach = max(4, float(x0.abs().max()) + 1)  # the same for every t, so that only the curve moves
+    signal.set(ylim=(-reach, reach), xlim=(0, len(x0) - 1), xlabel="frame")
+    signal.legend(loc="lower right", bbox_to_anchor=(1.01, 0.97), ncols=2, frameon=False, borderpad=0.2, fontsize=10)
+    left = _add_axes(figure, (0.10, 0.12, 0.36, 0.30), "ᾱ: signal that is left")
+    ratio = _add_axes(figure, (0.61, 0.12, 0.36, 0.30), "SNR = ᾱ / (1 − ᾱ)")
+    # a logarithmic axis by hand, as matplotlib's own takes as long as all the rest
+    curves = {left: alphas_cumprod, ratio: (alphas_cumprod / (1 - alphas_cumprod)).log10()}
+    for axes, curve in curves.items():
+        axes.plot(curve, color=BLUE)
+        axes.plot(t, curve[t], "o", color=VERMILION)
+        axes.set(xlabel="t", xticks=[0, len(curve) // 2, len(curve)])
+    left.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
+    ratio.set(ylim=(-6, 5), yticks=[-4, 0, 4], yticklabels=["10⁻⁴", "1", "10⁴"])
+    return figure
+
+
+def plot_attention(weights: Tensor, frame: int) -> Figure:
+    """Attention weights ``[F+2, F+2]`` of one head, rows ask and columns are looked at; ``frame``'s row as bars below.
+
+    The two condition tokens are drawn broader than a frame, so that there is room for their names.
+    """
+    num_frames, asking = len(weights) - 2, weights[frame + 2]
+    broad = 0.06 * num_frames
+    edges = np.concatenate([[-2 * broad, -broad], np.arange(num_frames + 1)])
+    names = {-1.5 * broad: "action", -0.5 * broad: "time"} | {f + 0.5: str(f) for f in range(10, num_frames, 10)}
+    figure = Figure(figsize=(4.6, 5.6), dpi=100)
+    table = _add_axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
+    bars = _add_axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
+    table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the root shows small weights as well
+    across = edges[-1] - edges[0]
+    table.add_patch(Rectangle((edges[0], frame), across, 1, fill=False, edgecolor=VERMILION, linewidth=1.5))
+    bars.stairs(asking, edges, fill=True, color=VERMILION)
+    table.set(xlim=edges[[0, -1]], ylim=edges[[-1, 0]], xticks=[], yticks=list(names), yticklabels=names.values())
+    bars.set(xlim=edges[[0, -1]], xticks=list(names), xticklabels=names.values())
+    bars.set(yticks=[0, asking.max()], yticklabels=["0", f"{asking.max():.2f}"])
+    for label in bars.get_xticklabels()[:2]:
+        label.set(rotation=90)
+    return figure
+
+
+def _add_axes(figure: Figure, place: tuple, title: str):
+    """Axes at ``(left, bottom, width, height)`` of the figure, with a title over their left end."""
+    axes = figure.add_axes(place)
+    axes.set_title(title, loc="left", fontsize=10, color=GREY)
+    axes.tick_params(labelsize=10, colors=GREY, length=3)
+    axes.xaxis.label.set(fontsize=10, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    return axes
