@@ -101,7 +101,7 @@ def dpm_solver(
 SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
 SPACINGS = ("trailing", "log_snr")
 #: What ``sample`` does unless told otherwise; only DDPM takes all steps by itself. On two models of real motion with
-#: T = 50, joints ended within 1.1 cm of where dpm_solver over all 50 steps ends; ddim over all 50 was 1.4 to 2.2 cm off.
+#: T = 50, joints ended within 1.1 cm of where dpm_solver over all 50 steps ends; ddim over all 50 was 1.4 to 2.2 off.
 DEFAULT_SAMPLER, DEFAULT_STEPS, DEFAULT_SPACING = "dpm_solver", 15, "log_snr"
 
 
