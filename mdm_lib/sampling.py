@@ -98,26 +98,14 @@ def dpm_solver(
         pred_before, h_before = pred_x0, h
 
 
-class Recipe(NamedTuple):
-    """A sampler with the number of steps (``None``: all T) and the spacing that it takes unless told otherwise."""
-
-    run: Callable[..., Iterator[DenoisingStep]]
-    num_steps: int | None
-    spacing: str
-
-
-SAMPLERS = {
-    "ddpm": Recipe(ddpm, None, "trailing"),
-    "ddim": Recipe(ddim, 20, "trailing"),
-    "dpm_solver": Recipe(dpm_solver, 20, "log_snr"),
-}
-#: What ``sample`` takes unless told otherwise.
-DEFAULT_SAMPLER = "dpm_solver"
+SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
+SPACINGS = ("trailing", "log_snr")
+#: What ``sample`` does unless told otherwise; only DDPM takes all steps by itself. On two models of real motion with
+#: T = 50, joints ended within 1.1 cm of where dpm_solver over all 50 steps ends; ddim over all 50 was 1.4 to 2.2 off.
+DEFAULT_SAMPLER, DEFAULT_STEPS, DEFAULT_SPACING = "dpm_solver", 15, "log_snr"
 
 
 # Which steps to visit -----------------------------------------------------------------------------------------------
-
-SPACINGS = ("trailing", "log_snr")
 
 
 def half_log_snr(scheduler: NoiseScheduler) -> Tensor:
@@ -147,17 +135,16 @@ def timesteps(scheduler: NoiseScheduler, num_steps: int, spacing: str) -> list[i
 
 def plan(
     scheduler: NoiseScheduler, sampler: str = DEFAULT_SAMPLER, num_steps: int | None = None,
-    spacing: str | None = None, eta: float = 0.0,
+    spacing: str = DEFAULT_SPACING, eta: float = 0.0,
 ) -> tuple[Callable[..., Iterator[DenoisingStep]], list[int]]:  # fmt: skip
     """The sampler, and the timesteps it will visit, for what is asked of ``sample``.
 
     Raises:
         InputError: unknown sampler or spacing, more steps than there are, an η where there is none.
     """
-    run, usual_steps, usual_spacing = SAMPLERS[_known("sampler", sampler, SAMPLERS)]
-    spacing = usual_spacing if spacing is None else _known("spacing", spacing, SPACINGS)
-    most = scheduler.num_timesteps
-    num_steps = min(usual_steps or most, most) if num_steps is None else num_steps
+    run, most = SAMPLERS[_known("sampler", sampler, SAMPLERS)], scheduler.num_timesteps
+    if num_steps is None:
+        num_steps = most if sampler == "ddpm" else min(DEFAULT_STEPS, most)
     if not 1 <= num_steps <= most:
         raise InputError(f"steps is {num_steps}; this model has {most}, choose 1 to {most}")
     if not 0 <= eta <= 1:
@@ -166,7 +153,8 @@ def plan(
         raise InputError(f"eta is {eta}, but only ddim has an eta; leave it out, or choose the sampler ddim")
     if sampler == "ddpm" and num_steps < most:
         run, eta = ddim, 1.0
-    return partial(run, eta=eta) if eta > 0 else run, timesteps(scheduler, num_steps, spacing)
+    visited = timesteps(scheduler, num_steps, _known("spacing", spacing, SPACINGS))
+    return partial(run, eta=eta) if eta > 0 else run, visited
 
 
 # Guidance -----------------------------------------------------------------------------------------------------------
@@ -205,7 +193,7 @@ def guided(
 @torch.no_grad()
 def sample(
     checkpoint: Checkpoint, action: str | int | Sequence[str | int], num_samples: int = 1, *,
-    sampler: str = DEFAULT_SAMPLER, num_steps: int | None = None, spacing: str | None = None, eta: float = 0.0,
+    sampler: str = DEFAULT_SAMPLER, num_steps: int | None = None, spacing: str = DEFAULT_SPACING, eta: float = 0.0,
     guidance_scale: float | None = None, guidance_interval: tuple[int, int] | None = None,
     num_frames: int | None = None, lengths: Sequence[int] | Tensor | None = None, seed: int = 0,
     precision: str = "auto",
@@ -216,8 +204,8 @@ def sample(
         action: name or id, or several of them.
         num_samples: motions of each action, which follow each other; N in all.
         sampler: ``"dpm_solver"``, ``"ddim"`` or ``"ddpm"``.
-        num_steps: of the T steps; ``None`` is what suits the sampler (``SAMPLERS``): 20, or all for DDPM.
-        spacing: ``"log_snr"`` or ``"trailing"``, see ``timesteps``; ``None`` is what suits the sampler.
+        num_steps: how many of the T steps; ``None`` is 15, or all for DDPM.
+        spacing: ``"log_snr"`` or ``"trailing"``, see ``timesteps``.
         eta: DDIM's share of fresh noise, 0 (none) to 1.
         guidance_scale: see ``guided``; ``None`` is the checkpoint's own, which its makers found best.
         guidance_interval: the timesteps ``(low, high)`` in which guidance acts; ``None`` is all.

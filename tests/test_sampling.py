@@ -15,6 +15,7 @@ from mdm_lib.checkpoint import build
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
 from mdm_lib.sampling import (
     DEFAULT_SAMPLER,
+    DEFAULT_STEPS,
     SAMPLERS,
     SPACINGS,
     ddim,
@@ -212,9 +213,9 @@ def test_no_step_is_wasted_where_neighbours_are_far_apart():
 
 def test_plan_keeps_to_the_models_steps():
     scheduler = NoiseScheduler(10)
-    assert plan(scheduler) == (SAMPLERS[DEFAULT_SAMPLER].run, list(range(9, -1, -1)))
+    assert plan(scheduler) == (SAMPLERS[DEFAULT_SAMPLER], list(range(9, -1, -1)))
     assert plan(scheduler, "ddpm") == (ddpm, list(range(9, -1, -1)))
-    assert len(plan(NoiseScheduler(100), "ddim")[1]) == 20
+    assert len(plan(NoiseScheduler(100), "ddim")[1]) == DEFAULT_STEPS
 
 
 # guidance ------------------------------------------------------------------------------------------------------------
