@@ -89,6 +89,7 @@ class Explorer(widgets.VBox):
         controls: the widgets by name.
         stage: what is shown; ``stage.items`` are its ``Image`` widgets and players by name.
         error: what ``fn`` raised last time, or ``None``.
+        busy: whether a picture is still to come.
     """
 
     def __init__(self, fn: Callable, controls: dict[str, widgets.Widget]):

@@ -1,21 +1,27 @@
 """Explorers, driven by the values of their controls, without a browser."""
 
+import os
 import subprocess
 import sys
 from base64 import b64decode
 from collections import deque
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from threading import Semaphore
 from time import monotonic, sleep
 
 import ipywidgets
+import nbformat
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
+import mdm_lib
 from mdm_lib import PRESETS, InputError, generate, load_clips, train
 from mdm_lib.checkpoint import attention
 from mdm_lib.pictures.plots import plot_attention, plot_noise
@@ -250,6 +256,24 @@ def test_long_work_runs_to_its_end_where_nobody_looks_on(monkeypatch, kernel):
     explorer.controls["n"].value = 4
     assert work.log == [("begun", 0), ("ended", 0), ("begun", 4), ("ended", 4)]
     assert red(explorer) == 4 and explorer._bar.layout.visibility == "hidden"
+
+
+def test_a_notebook_that_is_executed_to_be_stored_has_the_finished_picture():
+    """By nbclient, which builds the course's notebooks: the picture is there, and an error fails the cell."""
+    work = (
+        "from mdm_lib.widgets import explore\nfrom PIL import Image\ndef work(n):\n    yield 0.5, None\n    yield 1.0, "
+    )
+    cells = [f"{work}{last}\nexplore(work, n=(0, 1))" for last in ("Image.new('RGB', (8, 8))", "1 / 0")]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, kernel_name="python3")
+    with (
+        client.setup_kernel(env={**os.environ, "PYTHONPATH": str(Path(mdm_lib.__file__).parents[1])}),
+        pytest.raises(CellExecutionError, match="ZeroDivisionError"),
+    ):
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+    (output,) = notebook.cells[0].outputs
+    assert output.data["image/png"] and output.metadata["image/png"]["alt"] == "picture, for n 0"
 
 
 def test_a_reader_has_the_explorer_before_its_first_picture(reader):
