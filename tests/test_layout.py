@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Data flows one way: a module imports only from modules to its left.
 ORDER = [
-    "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
-    "data.humanact12", "data", "features", "scheduler", "model", "checkpoint", "training", "sampling",
-    "pictures", "pictures.figure", "pictures.page", "visualise", "player", "widgets", "runs", "cli", "__main__",
+    "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.factors",
+    "data.arrays_only", "data.humanact12", "data", "features", "scheduler", "model", "checkpoint", "training",
+    "sampling", "pictures", "pictures.figure", "pictures.page", "visualise", "player", "widgets", "runs", "cli",
+    "__main__",
 ]  # fmt: skip
 
 
