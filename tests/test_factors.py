@@ -37,7 +37,7 @@ def as_if_learnt(joints):
 
 @pytest.fixture(scope="module")
 def clips():
-    return synthetic_clips(480, seed=11)
+    return synthetic_clips(360, seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def one_of_each():
 @pytest.mark.parametrize("shown", ["full clips", "windows", "noisy windows"])
 def test_tempo_and_amplitude_are_those_of_the_generator(clips, estimates, shown, action):
     rows = clips.labels == ACTIONS.index(action)
-    for name, tolerance in (("tempo", 0.02), ("amplitude", 0.10)):
+    for name, tolerance in (("tempo", 0.015), ("amplitude", 0.07)):
         estimate, truth = estimates[shown][name][rows], clips.factors[name][rows]
-        assert torch.corrcoef(torch.stack([estimate, truth]))[0, 1] > 0.95, name
+        assert torch.corrcoef(torch.stack([estimate, truth]))[0, 1] > 0.97, name
         assert (estimate - truth).abs().quantile(0.95) < tolerance, name
 
 
@@ -77,7 +77,7 @@ def test_side_and_speed_are_those_of_the_generator(clips, estimates, shown):
 
 def test_distributions_are_told_apart(clips, estimates):
     """What the estimates are for: fresh data look like the data, and data of small amplitude do not."""
-    fresh = synthetic_clips(480, seed=13)
+    fresh = synthetic_clips(360, seed=13)
     other = estimate_factors(*windows(fresh))
     timid = clips.factors["amplitude"] < 0.95
     assert ks_2samp(estimates["windows"]["tempo"], other["tempo"]).statistic < 0.1
@@ -96,7 +96,7 @@ def test_who_freezes_has_no_amplitude(one_of_each):
 # ---------------------------------------------------------------------------- what changes nothing, and what does
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(angle=st.floats(-3.1, 3.1), x=st.floats(-3, 3), up=st.floats(-0.5, 0.5), z=st.floats(-3, 3))
 def test_turning_and_shifting_change_nothing(one_of_each, angle, x, up, z):
     joints, lengths, labels = one_of_each
@@ -115,7 +115,7 @@ def test_a_mirror_exchanges_the_sides_and_nothing_else(one_of_each):
         torch.testing.assert_close(after[name], before[name], atol=2e-3, rtol=0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(size=st.floats(0.8, 1.25))
 def test_giants_are_faster_but_not_livelier(one_of_each, size):
     joints, lengths, labels = one_of_each
@@ -126,7 +126,7 @@ def test_giants_are_faster_but_not_livelier(one_of_each, size):
         torch.testing.assert_close(after[name][weightless], before[name][weightless], atol=5e-3, rtol=0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(faster=st.floats(0.9, 1.1))
 def test_played_faster_the_tempo_is_higher(one_of_each, faster):
     joints, lengths, labels = one_of_each

@@ -36,7 +36,7 @@ from mdm_lib.data.synthetic import (
 from mdm_lib.errors import InputError
 from mdm_lib.skeleton import JOINT, NUM_JOINTS, bone_lengths
 
-MIN_FRAMES = 20
+MIN_FRAMES = 20  # a second; about half a cycle of the slowest actions
 #: Tempi are sought from the slowest of the data / MARGIN to the fastest × MARGIN, as a model may be off.
 MARGIN = 1.25
 NUM_TEMPI, NUM_PHASES, NUM_ZOOMS = 20, 20, 5  # the grid of the search, and how often its cell is halved
@@ -75,12 +75,12 @@ def slope(joints: Tensor, start: str, end: str) -> Tensor:
 
 
 def free_hand(joints: Tensor) -> Tensor:
-    """How high the left wrist is over its shoulder, in arm lengths."""
+    """How high the wrist that does not hold the phone is over its shoulder, in arm lengths."""
     return vector(joints, "left_shoulder", "left_wrist")[..., UP] / limb_length(joints, "shoulder", "elbow", "wrist")
 
 
 def punch(joints: Tensor) -> Tensor:
-    """How much farther the right fist is from its shoulder than the left one, in arm lengths."""
+    """How much farther the leading fist is from its shoulder than the other one, in arm lengths."""
     left, right = (vector(joints, f"{side}_shoulder", f"{side}_wrist").norm(dim=-1) for side in SIDES)
     return (right - left) / limb_length(joints, "shoulder", "elbow", "wrist")
 
