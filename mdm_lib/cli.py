@@ -21,7 +21,8 @@ from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.files import asset_path, load_motions, save_motions
 from mdm_lib.runs import RunFolder, resume_point, run_training
-from mdm_lib.sampling import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan, sample
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
+from mdm_lib.sampling import sample
 from mdm_lib.training import Trainer
 from mdm_lib.training import train as train_steps
 from mdm_lib.visualise import plot_losses, save_film_strip, save_gif
@@ -127,7 +128,8 @@ def train(
         checkpoint = None
         if resume:
             named = config.to_dict() if preset else asked
-            checkpoint = resume_point(out, {n: v for n, v in named.items() if n != "epochs"}, device)
+            decides_nothing = ("epochs", "guidance_scale")  # for the steps that are still to be made
+            checkpoint = resume_point(out, {n: v for n, v in named.items() if n not in decides_nothing}, device)
         else:
             RunFolder(out).refuse_if_used()
         config = checkpoint.config if checkpoint else config

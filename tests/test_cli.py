@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mdm_lib import InputError, asset_path, generate, load_checkpoint
 from mdm_lib.cli import MESSAGES, main
-from mdm_lib.sampling import DEFAULT_SAMPLER, DEFAULT_STEPS
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS
 
 
 def run(*arguments):

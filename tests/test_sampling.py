@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, sample
 from mdm_lib.checkpoint import build
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
-from mdm_lib.sampling import (
+from mdm_lib.samplers import (
     DEFAULT_SAMPLER,
     DEFAULT_STEPS,
     SAMPLERS,
@@ -21,12 +21,11 @@ from mdm_lib.sampling import (
     ddim,
     ddpm,
     dpm_solver,
-    guided,
     half_log_snr,
-    hold_last_pose,
     plan,
     timesteps,
 )
+from mdm_lib.sampling import guided, hold_last_pose
 
 SCHEDULES = ["linear", "cosine"]
 NAMES = ("walk", "jump", "sit")
