@@ -12,7 +12,7 @@ from training_step import ACTIONS, FEATURES, FRAMES, PlainDenoiser
 
 from mdm_lib import PRESETS, Checkpoint, generate, runtime
 from mdm_lib.checkpoint import build
-from mdm_lib.sampling import DEFAULT_SAMPLER, plan
+from mdm_lib.samplers import DEFAULT_SAMPLER, plan
 from mdm_lib.scheduler import NoiseScheduler
 
 SAMPLES, PLAIN_STEPS = 4, 50

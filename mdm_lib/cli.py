@@ -21,7 +21,8 @@ from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.files import asset_path, load_motions, save_motions
 from mdm_lib.runs import RunFolder, resume_point, run_training
-from mdm_lib.sampling import DEFAULT_SAMPLER, SAMPLERS, SPACINGS, plan, sample
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
+from mdm_lib.sampling import sample
 from mdm_lib.training import Trainer
 from mdm_lib.training import train as train_steps
 from mdm_lib.visualise import plot_losses, save_film_strip, save_gif
@@ -127,7 +128,8 @@ def train(
         checkpoint = None
         if resume:
             named = config.to_dict() if preset else asked
-            checkpoint = resume_point(out, {n: v for n, v in named.items() if n != "epochs"}, device)
+            decides_nothing = ("epochs", "guidance_scale")  # for the steps that are still to be made
+            checkpoint = resume_point(out, {n: v for n, v in named.items() if n not in decides_nothing}, device)
         else:
             RunFolder(out).refuse_if_used()
         config = checkpoint.config if checkpoint else config
@@ -203,12 +205,8 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
 @click.option("--action-id", type=int, help="The same, by number: --action_id 3.")
 @click.option("--num-samples", type=click.IntRange(1), default=4)
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
-@click.option("--steps", type=int, help="Denoising steps.  [default: 20; ddpm: all of the model's]")
-@click.option(
-    "--spacing",
-    type=click.Choice(SPACINGS),
-    help="Steps even in t (trailing) or in the noise (log_snr).  [default: log_snr for dpm_solver, else trailing]",
-)
+@click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")
+@click.option("--spacing", type=click.Choice(SPACINGS), default=DEFAULT_SPACING, help="Steps even in t or in log SNR.")
 @click.option("--eta", type=float, default=0.0, help="Noise that ddim adds back, 0 to 1.")
 @click.option("--guidance", type=float, help="1: as trained; more: clearer, less varied.  [default: the checkpoint's]")
 @click.option("--frames", type=int, help="Length, 20 frames a second.  [default: the model's]")

@@ -36,7 +36,8 @@ from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.pictures.plots import BLUE, plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
-from mdm_lib.sampling import DenoisingStep, sample
+from mdm_lib.samplers import DenoisingStep
+from mdm_lib.sampling import sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.skeleton import JOINT
 from mdm_lib.visualise import film_strip

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mdm_lib import InputError, asset_path, generate, load_checkpoint
 from mdm_lib.cli import MESSAGES, main
-from mdm_lib.sampling import DEFAULT_SAMPLER
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS
 
 
 def run(*arguments):
@@ -91,7 +91,16 @@ def test_sample_default_name_and_sampler(trained, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert np.load("output/generated_action3_samples4.npy").shape == (4, 60, 22, 3)
     about = json.loads(Path("output/generated_action3_samples4.json").read_text())
-    assert (about["sampler"], len(about["timesteps"]), about["guidance_scale"]) == (DEFAULT_SAMPLER, 20, 1.0)
+    assert (about["sampler"], len(about["timesteps"]), about["guidance_scale"]) == (DEFAULT_SAMPLER, DEFAULT_STEPS, 1.0)
+
+
+@pytest.mark.parametrize("names", [("dpm_solver", "log_snr"), ("dpm-solver", "log-snr")])
+def test_names_take_hyphens_and_underscores(trained, tmp_path, names):
+    result = run("sample", "--checkpoint", trained[0] / "mdm_final.pth", "--action_id", 3, "--steps", 2,
+                 "--sampler", names[0], "--spacing", names[1], "--output-path", tmp_path / "motion.npy")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    about = json.loads((tmp_path / "motion.json").read_text())
+    assert about["sampler"] == "dpm_solver" and about["timesteps"] == [19, 0]
 
 
 def test_sample_by_another_sampler_and_with_guidance(trained, tmp_path):

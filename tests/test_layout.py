@@ -21,9 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = [
     "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
     "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
-    "training", "sampling", "recogniser", "metrics", "evaluation", "scorecard", "pictures", "pictures.figure",
-    "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli",
-    "__main__",
+    "training", "samplers", "sampling", "recogniser", "metrics", "evaluation", "scorecard", "pictures",
+    "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli", "__main__",
 ]  # fmt: skip
 
 

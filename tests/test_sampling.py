@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, sample
 from mdm_lib.checkpoint import build
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
-from mdm_lib.sampling import (
+from mdm_lib.samplers import (
     DEFAULT_SAMPLER,
+    DEFAULT_STEPS,
     SAMPLERS,
     SPACINGS,
     ddim,
     ddpm,
     dpm_solver,
-    guided,
     half_log_snr,
-    hold_last_pose,
     plan,
     timesteps,
 )
+from mdm_lib.sampling import guided, hold_last_pose
 
 SCHEDULES = ["linear", "cosine"]
 NAMES = ("walk", "jump", "sit")
@@ -212,9 +212,9 @@ def test_no_step_is_wasted_where_neighbours_are_far_apart():
 
 def test_plan_keeps_to_the_models_steps():
     scheduler = NoiseScheduler(10)
-    assert plan(scheduler) == (SAMPLERS[DEFAULT_SAMPLER].run, list(range(9, -1, -1)))
+    assert plan(scheduler) == (SAMPLERS[DEFAULT_SAMPLER], list(range(9, -1, -1)))
     assert plan(scheduler, "ddpm") == (ddpm, list(range(9, -1, -1)))
-    assert len(plan(NoiseScheduler(100), "ddim")[1]) == 20
+    assert len(plan(NoiseScheduler(100), "ddim")[1]) == DEFAULT_STEPS
 
 
 # guidance ------------------------------------------------------------------------------------------------------------
