@@ -1,58 +1,266 @@
-"""The Bandai-Namco Research Motiondataset: studio motion capture that anyone can download (``data/README.md``)."""
+"""The Bandai-Namco Research Motiondataset: studio motion capture that anyone can download (``data/README.md``).
 
+Two ways in: the folder of BVH files as its repository has them, and a prepared ``.npz`` of the same motion. Both
+become rotations of SMPL's joints, and then joints by ``forward_kinematics``.
+"""
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from mdm_lib.data.clips import FPS, MotionClips, put_on_floor
 from mdm_lib.errors import InputError
-from mdm_lib.skeleton import NUM_JOINTS, PARENTS, forward_kinematics
+from mdm_lib.runtime import is_first_process
+from mdm_lib.skeleton import JOINT, NUM_JOINTS, PARENTS, forward_kinematics
 
 SOURCE = "Bandai-Namco Research Motiondataset 1 and 2"
-KEYS = ("poses", "trans", "rest", "parents", "start", "length", "y", "label_names", "fps")
+
+#: The actions that are taken from BVH files: the ten of data set 2 (data set 1 has some of them too), dash and bow.
+ACTIONS = (
+    "walk", "run", "walk-turn-left", "walk-turn-right", "wave-left-hand", "wave-right-hand", "wave-both-hands",
+    "raise-up-left-hand", "raise-up-right-hand", "raise-up-both-hands", "dash", "bow",
+)  # fmt: skip
+#: The styles in which they are performed.
+STYLES = (
+    "active", "angry", "childish", "chimpira", "elderly", "exhausted", "feminine", "giant", "happy", "masculine",
+    "masculinity", "musical", "normal", "not-confident", "old", "proud", "sad", "tired", "youthful",
+)  # fmt: skip
+
+BVH_FPS = 30
+#: Longer BVH clips are cut to their first six seconds.
+MAX_FRAMES = 6 * FPS
+BVH_ROOT = "joint_Root"
+#: The BVH joint that is each of ``JOINT_NAMES``. Its spine has two joints to our three, see ``_smpl_pose``.
+BVH_JOINTS = (
+    "Hips", "UpperLeg_L", "UpperLeg_R", "Spine", "LowerLeg_L", "LowerLeg_R", "Chest", "Foot_L", "Foot_R", "Chest",
+    "Toes_L", "Toes_R", "Neck", "Shoulder_L", "Shoulder_R", "Head", "UpperArm_L", "UpperArm_R", "LowerArm_L",
+    "LowerArm_R", "Hand_L", "Hand_R",
+)  # fmt: skip
+
+#: The arrays of a prepared file, their kind and shape: N clips, F frames of all of them together, K actions.
+LAYOUT = {
+    "poses": ("f", "F", 72),
+    "trans": ("f", "F", 3),
+    "rest": ("f", 24, 3),
+    "parents": ("i", 24),
+    "start": ("i", "N"),
+    "length": ("i", "N"),
+    "y": ("i", "N"),
+    "style": ("U", "N"),
+    "label_names": ("U", "K"),
+    "fps": ("i",),
+}
+COUNTED_IN = {"N": "y", "F": "poses", "K": "label_names"}
 
 
 def load_bandai(path: str | Path) -> MotionClips:
-    """Read a prepared file of the data set (``.npz``).
+    """Read the data set from its BVH files, or from a prepared ``.npz`` (``LAYOUT``).
+
+    Of a folder, the files of ``ACTIONS`` are read, which their names tell (``dataset-1_walk_normal_002.bvh``), and
+    what was read, what was skipped and why is printed. They are brought to 20 frames a second.
+
+    Args:
+        path: a folder that has the BVH files in it or in folders below, or the prepared file.
 
     Returns:
-        all clips: ``[N, F, 22, 3]``, metres, y up, 20 frames a second, on the floor.
+        all clips: ``[N, F, 22, 3]``, metres, y up, 20 frames a second, on the floor (``put_on_floor``).
+        ``factors["style"]`` is an index into ``STYLES``, -1 for any other style.
 
     Raises:
-        InputError: when the file is missing, damaged or has another layout.
+        InputError: when there is nothing to read, or a file is damaged or laid out otherwise. The message names it.
     """
-    file = Path(path)
+    path = Path(path)
+    return put_on_floor(_from_folder(path) if path.is_dir() else _from_npz(path))
+
+
+def _styles(names: list[str]) -> dict[str, Tensor]:
+    return {"style": torch.tensor([STYLES.index(name) if name in STYLES else -1 for name in names])}
+
+
+# ---------------------------------------------------------------- the prepared file
+
+
+def _from_npz(file: Path) -> MotionClips:
     content = _read_npz(file)
     if int(content["fps"]) != FPS or tuple(content["parents"][:NUM_JOINTS]) != PARENTS:
         raise InputError(f"{file} must have {FPS} frames a second and SMPL's joint order; prepare it anew")
-    rotations = rotation_matrices(torch.from_numpy(content["poses"]).double().unflatten(1, (-1, 3))[:, :NUM_JOINTS])
+    start, length, num_frames = content["start"], content["length"], len(content["poses"])
+    if (start < 0).any() or (length < 0).any() or (start + length > num_frames).any():
+        raise InputError(f"{file}: starts and lengths do not fit its {num_frames} frames; copy it anew")
+    axis_angle = torch.from_numpy(content["poses"]).double().unflatten(1, (-1, 3))[:, :NUM_JOINTS]
     root, rest = (torch.from_numpy(content[name]).double() for name in ("trans", "rest"))
-    joints = forward_kinematics(rotations, root, rest[:NUM_JOINTS]).float()
-    if not len(joints) == content["length"].sum() == (content["start"] + content["length"]).max():
-        raise InputError(f"{file}: starts and lengths do not fit its {len(joints)} frames; copy it anew")
-    clips = list(joints.split(content["length"].tolist()))
-    names = tuple(str(name) for name in content["label_names"])
-    return put_on_floor(MotionClips.from_list(clips, content["y"], names, f"{SOURCE} ({file.name})"))
+    joints = forward_kinematics(rotation_matrices(quaternions(axis_angle)), root, rest[:NUM_JOINTS]).float()
+    clips = [joints[first : first + count] for first, count in zip(start, length, strict=True)]
+    names = content["label_names"].tolist()
+    clips = MotionClips.from_list(clips, content["y"], names, f"{SOURCE} ({file.name})")
+    return replace(clips, factors=_styles(content["style"].tolist()))
 
 
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
-        raise InputError(f"there is no file {file}; data/README.md says how to get the data")
+        raise InputError(f"there is no file or folder {file}; data/README.md says how to get the data")
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in arrays}
+            content = {name: arrays[name] for name in LAYOUT if name in arrays}
     except Exception as error:  # zipfile's, zlib's and numpy's, whichever notices first
         raise InputError(f"{file} is damaged, cut short or no .npz of arrays; copy it anew") from error
-    if missing := [name for name in KEYS if name not in content]:
+    if missing := [name for name in LAYOUT if name not in content]:
         raise InputError(f"{file} lacks {', '.join(missing)}; data/README.md has the layout")
+    counts = {letter: len(np.atleast_1d(content[name])) for letter, name in COUNTED_IN.items()}
+    for name, (kind, *shape) in LAYOUT.items():
+        found, wanted = content[name], tuple(counts.get(size, size) for size in shape)
+        if found.dtype.kind != kind or found.shape != wanted:
+            raise InputError(
+                f"{file}: {name!r} must be of kind {kind!r} and shape {list(wanted)}, it is of {found.dtype.kind!r} "
+                f"and {list(found.shape)}; data/README.md has the layout"
+            )
     return content
 
 
-def rotation_matrices(axis_angle: Tensor) -> Tensor:
-    """``[..., 3]`` axis times angle in radians → ``[..., 3, 3]`` (Rodrigues' formula)."""
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    return torch.linalg.matrix_exp(cross)
+# ---------------------------------------------------------------- the BVH files
+
+
+def _from_folder(folder: Path) -> MotionClips:
+    files, skipped = _choose(folder)
+    clips, actions, styles = [], [], []
+    for file in tqdm(files, "reading BVH files", unit="file", delay=2, leave=False, disable=not is_first_process()):
+        clip = _read_bvh(file)
+        if len(clip) < 2:
+            skipped["shorter than two frames"][file.name] += 1
+            continue
+        _, action, style, _ = file.stem.split("_")
+        clips.append(clip)
+        actions.append(action)
+        styles.append(style)
+    names = [name for name in ACTIONS if name in actions]
+    labels = [names.index(action) for action in actions]
+    clips = MotionClips.from_list(clips, labels, names, f"{SOURCE} ({folder.resolve().name})")
+    if is_first_process():
+        counts = Counter(actions)
+        read = f"{len(clips)} BVH files, {clips.lengths.sum():,} frames at {FPS} a second: "
+        tqdm.write("\n".join([f"read {read}{_listed({n: counts[n] for n in names})}", *_skips(skipped)]))
+    return replace(clips, factors=_styles(styles))
+
+
+def _choose(folder: Path) -> tuple[list[Path], dict[str, Counter]]:
+    """The files to read, and what is left out for which reason."""
+    chosen, skipped = {}, defaultdict(Counter)
+    for file in sorted(folder.rglob("*.bvh")):
+        name = re.fullmatch(r"dataset-\d+_([^_]+)_[^_]+_\d+", file.stem)
+        if not name:
+            skipped["not named dataset-N_action_style_NNN"][file.name] += 1
+        elif name[1] not in ACTIONS:
+            skipped["of other actions"][name[1]] += 1
+        elif file.name in chosen:  # else one copy might be trained on and the other held out
+            skipped["there twice"][file.name] += 1
+        else:
+            chosen[file.name] = file
+    if not chosen:
+        found = "; ".join(_skips(skipped)) or "no *.bvh in it"
+        raise InputError(f"{folder} has no motion to read: {found}; data/README.md says how to get the data")
+    return [chosen[name] for name in sorted(chosen)], skipped
+
+
+def _skips(skipped: dict[str, Counter]) -> list[str]:
+    return [f"skipped {counts.total()} {reason}: {_listed(counts)}" for reason, counts in skipped.items()]
+
+
+def _listed(counts: dict[str, int], at_most: int = 20) -> str:
+    listed = [f"{name} ({count})" if count > 1 else name for name, count in counts.items()]
+    return ", ".join(listed[:at_most] + ["…"] * (len(listed) > at_most))
+
+
+def _read_bvh(file: Path) -> Tensor:
+    """``[F, 22, 3]`` joints, metres, at 20 frames a second."""
+    joints = forward_kinematics(*_smpl_pose(_resample(_keyframes(file)))).float()
+    if not joints.isfinite().all():
+        raise InputError(f"{file} has NaN or infinite numbers; download it again, or delete it")
+    return joints
+
+
+def _keyframes(file: Path) -> Tensor:
+    """``[F, 1 + 22, 7]``: of ``BVH_ROOT`` and ``BVH_JOINTS``, position in the parent's frame and unit quaternion."""
+    try:
+        import bvhio
+    except ImportError as error:
+        raise InputError("reading BVH files needs bvhio: run `pip install bvhio`") from error
+    try:
+        if not _is_whole(file.read_text(encoding="latin1")):
+            raise ValueError("it has not the frames and channels that it announces")
+        bvh = bvhio.readAsBvh(str(file))
+    except (OSError, SyntaxError, ValueError, IndexError) as error:  # all but the first are bvhio's
+        raise InputError(f"{file} cannot be read as BVH ({error}); download it again, or delete it") from error
+    if abs(bvh.FrameTime * BVH_FPS - 1) > 0.001:
+        raise InputError(f"{file} must have {BVH_FPS} frames a second, its frame time is {bvh.FrameTime} s; delete it")
+    poses = {joint.Name: joint.Keyframes for joint, _, _ in bvh.Root.layout()}
+    if missing := {BVH_ROOT, *BVH_JOINTS} - poses.keys():
+        raise InputError(f"{file} lacks {', '.join(sorted(missing))}, so it is not of this data set; delete it")
+    numbers = [[(*pose.Position, *pose.Rotation) for pose in poses[name]] for name in (BVH_ROOT, *BVH_JOINTS)]
+    return torch.tensor(numbers, dtype=torch.float64).transpose(0, 1)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether every announced frame is there with all its channels: bvhio waits for ever for a line that is not."""
+    motion = re.search(r"MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*\S+(.*)", text, re.DOTALL)
+    frames = [len(line.split()) for line in motion[2].split("\n") if line.strip()] if motion else []
+    num_channels = sum(int(count) for count in re.findall(r"CHANNELS\s+(\d+)", text))
+    return len(frames) > 0 and frames == [num_channels] * int(motion[1])
+
+
+def _resample(motion: Tensor) -> Tensor:
+    """Of ``[F, J, 7]`` (``_keyframes``), 30 frames a second → 20, ``MAX_FRAMES`` at most.
+
+    Rotations are interpolated rather than joints, so that bones keep their length between two frames.
+    """
+    time = torch.arange(min(len(motion) * FPS // BVH_FPS, MAX_FRAMES)) * (BVH_FPS / FPS)
+    part = (time % 1).double()[:, None, None]
+    before, after = motion[time.long()], motion[time.ceil().long()]
+    return torch.cat([before[..., :3].lerp(after[..., :3], part), slerp(before[..., 3:], after[..., 3:], part)], -1)
+
+
+def _smpl_pose(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What ``forward_kinematics`` takes (rotations, root, offsets; metres), of ``[F, 1 + 22, 7]`` (``_keyframes``).
+
+    The files have no ``spine2``: it is put half way from spine to chest, and does not bend.
+    """
+    offsets, rotations = motion[..., :3] / 100, rotation_matrices(motion[..., 3:])
+    hips = (rotations[:, 0] @ offsets[:, 1, :, None])[..., 0] + offsets[:, 0]
+    rotations[:, 1] = rotations[:, 0] @ rotations[:, 1]
+    offsets, rotations = offsets[:, 1:], rotations[:, 1:]
+    offsets[:, [JOINT["spine2"], JOINT["spine3"]]] /= 2
+    rotations[:, JOINT["spine2"]] = torch.eye(3, dtype=rotations.dtype)
+    return rotations, hips, offsets
+
+
+# ---------------------------------------------------------------- rotations
+
+
+def quaternions(axis_angle: Tensor) -> Tensor:
+    """``[..., 3]`` axis times angle in radians → ``[..., 4]`` unit quaternions, the real part first."""
+    half = axis_angle.norm(dim=-1, keepdim=True) / 2
+    return torch.cat([half.cos(), axis_angle * (half / torch.pi).sinc() / 2], dim=-1)
+
+
+def rotation_matrices(quaternions: Tensor) -> Tensor:
+    """``[..., 4]`` unit quaternions, the real part first → ``[..., 3, 3]``."""
+    w, x, y, z = quaternions.unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
+def slerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
+    """Unit quaternions ``[..., 4]`` on the shorter way from start (part 0) to end (part 1); Shoemake 1985."""
+    cos = (start * end).sum(-1, keepdim=True)
+    angle = cos.abs().clamp(max=1).acos() / torch.pi  # at most 1/2, so that its sinc is never zero
+    near, far = (share * (share * angle).sinc() / angle.sinc() for share in (1 - part, part))
+    return near * start + far * end.where(cos >= 0, -end)
