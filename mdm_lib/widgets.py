@@ -36,7 +36,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.pictures.plots import BLUE, plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
-from mdm_lib.samplers import DenoisingStep
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
 from mdm_lib.sampling import sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.skeleton import JOINT
@@ -450,14 +450,15 @@ def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
 def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     """Sample a motion, then go back and forth through the steps that made it: x_t beside pred_x0."""
     num_timesteps = checkpoint.config.num_timesteps
-    few = min(20, num_timesteps)
+    few = min(DEFAULT_STEPS, num_timesteps)
 
     @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
-    def begin(action, sampler, num_steps, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
-        return [], sample(checkpoint, action, sampler=sampler, num_steps=num_steps, seed=seed)
+    def begin(action, sampler, num_steps, guidance, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
+        options = {"sampler": sampler, "num_steps": num_steps, "guidance_scale": guidance, "seed": seed}
+        return [], sample(checkpoint, action, **options)
 
-    def show(action, sampler, steps, seed, step):
-        made, coming = begin(action, sampler, None if sampler == "ddpm" else steps, seed)
+    def show(action, sampler, steps, guidance, seed, step):
+        made, coming = begin(action, sampler, None if sampler == "ddpm" else steps, guidance, seed)
         for new in coming:
             made.append(new)
             yield len(made) / shown.max, show_step(made[min(step, len(made)) - 1])
@@ -466,8 +467,9 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     def show_step(step: DenoisingStep) -> dict:
         return {"x_t and pred_x0": noisy_and_clean(checkpoint, step)}
 
-    sampler = widgets.Dropdown(options=["ddim", "ddpm"])
+    sampler = widgets.Dropdown(options=list(SAMPLERS), value=DEFAULT_SAMPLER)
     steps = widgets.IntSlider(few, 1, min(100, num_timesteps))
+    guidance = widgets.FloatSlider(checkpoint.config.guidance_scale, min=0, max=5, step=0.5)
     shown = widgets.IntSlider(few, 1, few)
 
     def fit(_change):
@@ -479,7 +481,9 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     sampler.observe(fit, "value")  # before ``explore`` does, so that it finds the slider fitted
     steps.observe(fit, "value")
     actions = list(checkpoint.label_names)
-    return explore(show, action=actions, sampler=sampler, steps=steps, seed=(0, 20), step=shown)
+    return explore(
+        show, action=actions, sampler=sampler, steps=steps, guidance=guidance, seed=(0, 20), step=shown
+    )  # fmt: skip
 
 
 def gallery(
