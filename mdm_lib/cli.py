@@ -249,7 +249,7 @@ def _sample_with_bar(model: Checkpoint, action, num_samples: int, route: dict, *
 
 @main.command(context_settings={"show_default": True})
 @click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
-@click.option("--data", default="synthetic", metavar="DATA", help="What it was trained on, as for train.")
+@click.option("--data", metavar="DATA", help="What it was trained on.  [default: if that was synthetic, the same]")
 @click.option("--label-names", metavar="A,B,…", help="As for train.")
 @click.option(
     "--seeds", type=click.IntRange(1), default=5, help="How often, each time with other real clips and noise."
@@ -275,7 +275,9 @@ def evaluate(
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
     route = {"sampler": sampler, "num_steps": steps, "guidance_scale": guidance}
     route = {name: value for name, value in route.items() if value is not None}
-    clips = load_clips(data, label_names.split(",") if label_names else None)
+    if data is None and not model.source.startswith("synthetic"):
+        raise InputError(f"say where its data is, with --data; this checkpoint was trained on {model.source}")
+    clips = load_clips(data or model.source, label_names.split(",") if label_names else None)
     judge = Judge(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")
     card = evaluate_checkpoint(model, judge, num_seeds=seeds, **route)
     click.echo(card.to_markdown() if markdown else str(card))

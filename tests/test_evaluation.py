@@ -1,6 +1,7 @@
 """The evaluation end to end on a minute checkpoint; what stands beside each figure; the table's three forms."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -176,7 +177,7 @@ def test_means_intervals_and_medians():
 
 
 def test_other_data_too_few_clips_and_no_seed_are_refused(judge, checkpoint, data):
-    other = Checkpoint(checkpoint.config, ("hop",), checkpoint.representation, checkpoint.model, "other")
+    other = replace(checkpoint, label_names=("hop",))
     with pytest.raises(InputError, match="knows hop; the data has warm_up"):
         evaluate(other, judge)
     with pytest.raises(InputError, match="num_seeds is 0"):
@@ -187,8 +188,8 @@ def test_other_data_too_few_clips_and_no_seed_are_refused(judge, checkpoint, dat
 
 def test_the_command_keeps_its_recogniser(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    checkpoint.save("model.pth")
-    arguments = ["evaluate", "--checkpoint", "model.pth", "--data", "synthetic:60", "--seeds", "1", "--steps", "2"]
+    replace(checkpoint, source="synthetic:60").save("model.pth")
+    arguments = ["evaluate", "--checkpoint", "model.pth", "--seeds", "1", "--steps", "2"]
     result = CliRunner().invoke(main, [*arguments, "--json", "card.json"])
     assert result.exit_code == 0, result.output
     assert "FID" in result.output and "-> card.json" in result.output
@@ -201,13 +202,14 @@ def test_the_command_keeps_its_recogniser(checkpoint, tmp_path, monkeypatch):
     kept.write_bytes(b"no recogniser")
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 2 and "delete it" in refused.stderr
+    checkpoint.save("model.pth")
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2 and "--data; this checkpoint was trained on nothing" in refused.stderr
 
 
 def test_real_clips_of_any_length_and_number(real_data, checkpoint):
     clips = load_bandai(real_data)
     clips = clips.select(torch.cat([(clips.labels == label).nonzero()[:6, 0] for label in range(12)]))
-    model = Checkpoint(
-        checkpoint.config, clips.label_names, checkpoint.representation, checkpoint.model, checkpoint.source
-    )
+    model = replace(checkpoint, label_names=clips.label_names)
     card = evaluate(model, Judge(clips, 40), num_seeds=1, num_steps=1)
     assert card.get("speed / real", "dash").real > 0 and card.get("skating ratio").real < 0.5
