@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = [
     "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
     "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
-    "training", "samplers", "sampling", "recogniser", "metrics", "evaluation", "scorecard", "pictures",
+    "training", "samplers", "sampling", "recogniser", "metrics", "scorecard", "evaluation", "pictures",
     "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli", "__main__",
 ]  # fmt: skip
 

@@ -1,0 +1,106 @@
+"""The table that an evaluation ends in: every figure beside what real motion scores; as text, Markdown and JSON."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from mdm_lib.files import write_atomically
+
+NOT_THE_PAPERS = (
+    "These figures are not the paper's, whose recogniser and data are not here: compare them with the real column, "
+    "and with other figures of this recogniser."
+)
+
+#: (measure, action) -> figure; the action "" stands for all together.
+Scores = dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of a checkpoint, and the same of real motion."""
+
+    measure: str
+    action: str  # "" for all together
+    value: float  # mean over the seeds
+    interval: float | None  # half of the mean's 95 % interval, 1.96 s/√n; None for one seed
+    real: float  # median over the splits
+    real_interval: float | None  # half of the range that holds 95 % of the splits, 1.96 s
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The figures of a checkpoint, overall and by action, and ``about``, which says how they came about."""
+
+    about: dict
+    figures: tuple[Figure, ...]
+
+    def __str__(self) -> str:
+        return self._render(_text_table)
+
+    def to_markdown(self) -> str:
+        return self._render(_markdown_table)
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Scorecard":
+        return cls(values["about"], tuple(Figure(**figure) for figure in values["figures"]))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as JSON, atomically."""
+        return write_atomically(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False).encode())
+
+    def get(self, measure: str, action: str = "") -> Figure:
+        """The figure of a measure, over all actions or of one."""
+        return next(f for f in self.figures if (f.measure, f.action) == (measure, action))
+
+    def _render(self, table) -> str:
+        overall = [[f.measure, *_cells(f)] for f in self.figures if not f.action]
+        by_action = {}
+        for figure in self.figures:
+            if figure.action:
+                by_action.setdefault(figure.action, {})[figure.measure] = _cells(figure)
+        measures = list(dict.fromkeys(f.measure for f in self.figures if f.action))
+        rows = [[action, *(c for m in measures for c in cells[m])] for action, cells in by_action.items()]
+        parts = [
+            "\n".join(f"{key}: {value}" for key, value in self.about.items()),
+            table(["all actions", "model", "real"], overall),
+            table(["by action", *(title for m in measures for title in (m, "real"))], rows),
+            NOT_THE_PAPERS,
+        ]
+        return "\n\n".join(parts)
+
+
+def _cells(figure: Figure) -> tuple[str, str]:
+    return _number(figure.value, figure.interval), _number(figure.real, figure.real_interval)
+
+
+def _number(value: float, interval: float | None) -> str:
+    return f"{value:.3f}" + ("" if interval is None else f" ± {interval:.3f}")
+
+
+def _text_table(header: list[str], rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+
+
+def summarise(made: list[Scores], real: list[Scores]) -> tuple[Figure, ...]:
+    """Figures from a model's scores, one dict a seed, and real motion's, one a split."""
+    figures = []
+    for measure, action in made[0]:
+        ours, floor = (torch.tensor([s[measure, action] for s in scores]).double() for scores in (made, real))
+        interval = 1.96 * float(ours.std()) / math.sqrt(len(ours)) if len(ours) > 1 else None
+        figures.append(
+            Figure(measure, action, float(ours.mean()), interval, float(floor.median()), 1.96 * float(floor.std()))
+        )
+    return tuple(figures)
