@@ -142,9 +142,9 @@ def _from_folder(folder: Path) -> MotionClips:
     labels = [names.index(action) for action in actions]
     clips = MotionClips.from_list(clips, labels, names, f"{SOURCE} ({folder.resolve().name})")
     if is_first_process():
-        counts = Counter(actions)
-        read = f"{len(clips)} BVH files, {clips.lengths.sum():,} frames at {FPS} a second: "
-        tqdm.write("\n".join([f"read {read}{_listed({n: counts[n] for n in names})}", *_skips(skipped)]))
+        counts = _listed({name: actions.count(name) for name in names})
+        read = f"read {len(clips)} BVH files, {clips.lengths.sum():,} frames at {FPS} a second: {counts}"
+        tqdm.write("\n".join([read, *_skips(skipped)]))
     return replace(clips, factors=_styles(styles))
 
 
