@@ -60,11 +60,12 @@ class Judge:
         cache: str | Path | None = None,
     ):  # fmt: skip
         self.label_names, self.num_frames, self.recogniser_seed = clips.label_names, num_frames, recogniser_seed
-        self.everything = synthetic_clips(*FRESH_CLIPS) if clips.factors else clips
+        self.is_synthetic = "tempo" in clips.factors
+        self.everything = synthetic_clips(*FRESH_CLIPS) if self.is_synthetic else clips
         self.per_action = samples_per_action(self.everything, num_samples)
         self.training, self.held_out = clips.split()
         learnt_from = self.training
-        if clips.factors:
+        if self.is_synthetic:
             self.held_out, learnt_from = self.everything, synthetic_clips(*RECOGNISER_CLIPS)
         unseen = self.held_out.labels.bincount(minlength=len(self.label_names))
         self.per_action_unseen = self.per_action.minimum(unseen)
@@ -168,12 +169,11 @@ class Judge:
 
     def _factor_distances(self, motions: Motions, reference: Motions) -> Scores:
         """Is each factor of the synthetic motion distributed as in real ones? Nothing for other data."""
-        if not self.everything.factors:
+        if not self.is_synthetic:
             return {}
         ours, real = (estimate_factors(*m[:3]) for m in (motions, reference))
-        has = {
-            name: values != 0 for name, values in real.items()
-        }  # who stands has no speed, who uses both hands no side
+        # who stands has no speed, who uses both hands no side
+        has = {name: values != 0 for name, values in real.items()}
         return {(f"KS {name}", ""): metrics.ks_distance(ours[name][has[name]], real[name][has[name]]) for name in has}
 
     def _means(self, values: Tensor, labels: Tensor) -> dict[str, float]:
