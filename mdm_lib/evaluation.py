@@ -20,7 +20,7 @@ from mdm_lib.data import MotionClips, synthetic_clips
 from mdm_lib.data.clips import random_windows
 from mdm_lib.data.factors import estimate_factors
 from mdm_lib.errors import InputError
-from mdm_lib.recogniser import Recogniser, load_recogniser, train_recogniser
+from mdm_lib.recogniser import VERSION, Recogniser, load_recogniser, train_recogniser
 from mdm_lib.samplers import DEFAULT_SAMPLER, plan
 from mdm_lib.sampling import generate
 from mdm_lib.scorecard import Scorecard, Scores, summarise
@@ -158,7 +158,7 @@ class Judge:
         }
 
     def score_real(self, motions: Motions, reference: Motions, seed: int) -> Scores:
-        """The same of real motions; where a model is measured by held-out clips, real ones that are are measured."""
+        """The same of real motions: a half for what a half is compared with, held-out clips where these are."""
         everyone = torch.arange(len(self.held_out))
         return {
             **self.recognised(self.windows(self.held_out, everyone, seed)),
@@ -212,7 +212,7 @@ def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str |
     """The recogniser of these clips: from the folder ``cache``, or else trained (about a minute) and kept there."""
     if cache is None:
         return train_recogniser(clips, num_frames, seed)
-    path = Path(cache) / f"recogniser-{clips.fingerprint()}-{num_frames}-{seed}.pt"
+    path = Path(cache) / f"recogniser{VERSION}-{clips.fingerprint()}-{num_frames}-{seed}.pt"
     if not path.is_file():
         train_recogniser(clips, num_frames, seed).save(path)
     return load_recogniser(path)
@@ -278,6 +278,6 @@ def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sa
         "sampling": ", ".join(f"{name} {value}" for name, value in (asked | {"num_steps": len(visited)}).items()),
         "real motion": real,
         "samples": f"{samples}, mean of {num_seeds} seeds; real: median of {splits} pairs of halves",
-        "recogniser": f"seed {judge.recogniser_seed}, {judge.unseen.features.shape[1]} features, "
+        "recogniser": f"version {VERSION}, seed {judge.recogniser_seed}, {judge.unseen.features.shape[1]} features, "
         f"{100 * recognised:.1f} % right on {unseen} unseen clips",
     }

@@ -276,6 +276,13 @@ def test_body_view_is_in_metres_and_metres_a_second():
     assert (velocity[:, 0] == 0).all()
 
 
+def test_statistics_are_those_of_the_real_frames():
+    inputs, mask = torch.randn(2, 30, 5, generator=seeded()), torch.arange(30) < torch.tensor([[30], [12]])
+    mean, deviation = recogniser.statistics(inputs, mask).unflatten(1, (2, 5)).unbind(1)
+    torch.testing.assert_close(mean[1], inputs[1, :12].mean(0))
+    torch.testing.assert_close(deviation[1], inputs[1, :12].std(0, unbiased=False))
+
+
 def test_recogniser_round_trip_and_damage(quick_recogniser, clips, tmp_path):
     path = quick_recogniser.save(tmp_path / "judge.pt")
     again = load_recogniser(path)
