@@ -278,5 +278,9 @@ def test_unwritable_output(tmp_path):
     refused(run("visualise", "--input", tmp_path / "m.npy", "--output", tmp_path / "file" / "x.gif"), "cannot write")
 
 
+def test_label_names_where_the_data_has_its_own(tmp_path):
+    refused(run("train", "--data", "synthetic:24", "--label-names", "a,b", "--out", tmp_path), "leave them out")
+
+
 def test_unavailable_device(tmp_path):
     refused(run("train", "--device", "tpu", "--out", tmp_path), "'tpu' is not available")

@@ -27,6 +27,8 @@ def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None
         label_names: names of the labels in a HumanAct12Poses file whose labels are not HumanAct12's.
     """
     door, _, where = spec.partition(":")
+    if label_names is not None and door != "humanact12":
+        raise InputError(f"label names are for humanact12:PATH only; {spec} brings its own, leave them out")
     if door == "synthetic" and (not where or where.isdigit()):
         return synthetic_clips(int(where)) if where else synthetic_clips()
     if door == "humanact12" and where:
