@@ -309,7 +309,7 @@ def visualise(input_path, output, title):
 @click.option("--seed", type=int, default=0)
 def demo(action, minutes, out, seed):
     """Make motions with the model that comes along, then train a small one for a short while. About a minute."""
-    runtime.set_threads()
+    runtime.set_threads(1)  # a network this small gains little from a second one, and loses all on a busy machine
     shipped = load_checkpoint(asset_path("synthetic.pth"))
     action = shipped.label_names[shipped.action_id(action)]
     click.echo(f"1. 3 motions by the model that comes with the course: {action}")
