@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from mdm_lib.data.clips import FPS, cut_windows, mirror, turn
 from mdm_lib.data.factors import MIN_FRAMES, READINGS, estimate_factors
-from mdm_lib.data.synthetic import _ACTIONS, ACTIONS, synthetic_clips
+from mdm_lib.data.synthetic import ACTIONS, PERFORMERS, synthetic_clips
 from mdm_lib.errors import InputError
 from mdm_lib.skeleton import BONES
 
@@ -163,7 +163,7 @@ def test_a_motion_is_read_alike_alone_and_in_company(one_of_each):
 
 def test_every_action_has_a_reading_and_the_one_sided_tell_the_side():
     assert tuple(READINGS) == ACTIONS
-    assert [reading.leads is not None for reading in READINGS.values()] == [entry.one_sided for entry in _ACTIONS]
+    assert [reading.leads is not None for reading in READINGS.values()] == [entry.one_sided for entry in PERFORMERS]
 
 
 def test_no_motions_have_no_factors():

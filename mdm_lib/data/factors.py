@@ -22,11 +22,11 @@ from torch import Tensor
 
 from mdm_lib.data.clips import FPS, face_forward, length_mask, mirror
 from mdm_lib.data.synthetic import (
-    _ACTIONS,
     ACTIONS,
     GRAVITY,
     LEFT,
     LEG,
+    PERFORMERS,
     REST_OFFSETS,
     RIGHT,
     SIDES,
@@ -164,7 +164,7 @@ def _check(joints: Tensor, lengths: Tensor, labels: Tensor) -> None:
 
 def _estimate(label: int, joints: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """The factors ``[N]`` of motions of one action."""
-    reading, travels = READINGS[ACTIONS[label]], _ACTIONS[label].stride > 0
+    reading, travels = READINGS[ACTIONS[label]], PERFORMERS[label].stride > 0
     seen, size = at_standard_size(joints, mask)
     side = leading_side(seen, mask, *reading.leads) if reading.leads else torch.zeros_like(size)
     seen = torch.where((side == LEFT)[:, None, None, None], mirror(seen), seen)  # the generator describes the right
@@ -250,7 +250,7 @@ def _compare(label: int, curve: Tensor, mask: Tensor, time: Tensor, candidates: 
 
 
 def _tempo_range(label: int) -> tuple[float, float]:
-    slowest, fastest = _ACTIONS[label].tempo
+    slowest, fastest = PERFORMERS[label].tempo
     return slowest / MARGIN, fastest * MARGIN
 
 
@@ -271,12 +271,12 @@ def _cycle(label: int, num_tempi: int = 8, num_phases: int = 96) -> Tensor:
         tempo=tempo,
         amplitude=amplitude,
         tiredness=0.5 * ones,
-        stride=_ACTIONS[label].stride * LEG * amplitude,
+        stride=PERFORMERS[label].stride * LEG * amplitude,
         curvature=torch.zeros_like(tempo),
         gravity=GRAVITY * ones,
         seeds=torch.full((len(tempo), 6, 3, 3), 0.5),  # with which nothing drifts at time 0
     )
-    joints = _ACTIONS[label].perform(person)
+    joints = PERFORMERS[label].perform(person)
     seen, _ = at_standard_size(joints, torch.ones(joints.shape[:2]))
     curves = READINGS[ACTIONS[label]].curve(seen).unflatten(0, (num_tempi, -1))
     more = (amplitudes - 1)[:, None]

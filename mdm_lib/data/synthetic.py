@@ -368,7 +368,7 @@ def along_path(actor: Actor, pelvis: Tensor, feet: list[Foot]) -> dict:
 # ------------------------------------------------------------------------------------------------ the twelve actions
 
 
-_ACTIONS: list["action"] = []  # in the order of this file, which is that of HumanAct12's labels
+PERFORMERS: list["action"] = []  # in the order of this file, which is that of HumanAct12's labels
 
 
 @dataclass
@@ -381,7 +381,7 @@ class action:
 
     def __call__(self, perform: Callable[[Actor], Tensor]) -> Callable[[Actor], Tensor]:
         self.perform = perform
-        _ACTIONS.append(self)
+        PERFORMERS.append(self)
         return perform
 
 
@@ -586,7 +586,7 @@ def throw(a: Actor) -> Tensor:
     return body.with_hands(free, body.reach(RIGHT, out, up, ahead, elbow))
 
 
-ACTIONS = tuple(entry.perform.__name__ for entry in _ACTIONS)
+ACTIONS = tuple(entry.perform.__name__ for entry in PERFORMERS)
 
 
 # ------------------------------------------------------------------------------------------------ the data set
@@ -623,7 +623,7 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
     for label in labels.unique():
         rows = labels == label
         actor = _actor({name: value[rows] for name, value in factors.items()}, seeds[rows])
-        joints[rows] = _ACTIONS[label].perform(actor)
+        joints[rows] = PERFORMERS[label].perform(actor)
     scale, is_left = factors["scale"][:, None, None, None], factors["side"][:, None, None, None] > 0
     joints = turn(scale * torch.where(is_left, mirror(joints), joints), factors["heading"])
     joints = joints + vec(start[:, 0], 0, start[:, 1])[:, None, None]
@@ -633,7 +633,7 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
 
 def _draw_factors(draws: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """The factors ``[N]`` of ``synthetic_clips`` from uniform numbers ``[N, 12]``."""
-    actions = [_ACTIONS[label] for label in labels]
+    actions = [PERFORMERS[label] for label in labels]
     slowest, fastest = torch.tensor([a.tempo for a in actions]).unbind(1)
     one_sided, stride = torch.tensor([a.one_sided for a in actions]), torch.tensor([a.stride for a in actions])
     factors = {
