@@ -75,6 +75,10 @@ def process_group(device: torch.device):
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
+        dist.barrier()  # who leaves first would break the connection of those who still work
+    except SystemExit:  # stopped by Ctrl-C: all have agreed on it
+        dist.barrier()
+        raise
     finally:
         dist.destroy_process_group()
 
