@@ -99,13 +99,16 @@ def set_threads(count: int | None = None) -> None:
 
 
 def start_notebook(seed: int = 0) -> None:
-    """The set-up call of every chapter: one thread, fixed seed, and a line that says what runs here.
+    """The set-up call of every chapter: one thread, fixed seed, the plots' style, and a line that says what runs here.
 
     One thread, because a notebook's toy networks gain nothing from two, and because
     idle threads of one process slow down every other process of a busy laptop.
     """
+    import matplotlib.pyplot as plt  # here, because `import mdm_lib` must stay light
+
     set_threads(1)
     torch.manual_seed(seed)
+    plt.style.use("mdm_lib.pictures.course")
     device = pick_device()
     mode = "short version (MDM_FAST=1)" if FAST else "full version"
     print(f"python {platform.python_version()}, torch {torch.__version__}, device {device}, {mode}")

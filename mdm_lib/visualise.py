@@ -88,7 +88,7 @@ def save_gif(path, motions, lengths=None, title: str = "", captions: Sequence[st
 
 
 def film_strip(
-    motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, num_poses: int = 8
+    motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, num_poses: int = 8, fps: float = FPS
 ) -> Image.Image:
     """A picture with a row of poses for each motion, evenly spaced in time.
 
@@ -116,7 +116,7 @@ def film_strip(
             corner = page.corners[n * columns + i]
             picture.paste(figures.draw(i), corner)
             went = f"   {travel[i]:.1f} m" if travel.max() > 0.5 else ""
-            page.draw_time(picture, corner, f"{f / FPS:.1f} s{went}")
+            page.draw_time(picture, corner, f"{f / fps:.1f} s{went}")
     return quantise(picture)  # a third of the size in a notebook
 
 

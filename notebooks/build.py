@@ -1,5 +1,8 @@
 """Builds the notebooks: source/NN_name.md (jupytext Markdown) is executed into NN_name.ipynb.
 
+Its exercises, solved, become solutions/NN_name.ipynb: a cell with the tag ``exercise`` holds a stub and the call of
+its check, and the text below it a folded solution, fenced by ~~~python, that takes the stub's place.
+
     python notebooks/build.py                 all chapters
     python notebooks/build.py 00 03           chapters by the start of their names
     python notebooks/build.py --check         execute nothing; is every notebook built from its present source?
@@ -11,6 +14,7 @@ that holds only ``# set-up`` becomes the set-up cell below, and a fence such as
 """
 
 import argparse
+import ast
 import hashlib
 import os
 import re
@@ -79,6 +83,48 @@ def read_source(source: Path) -> NotebookNode:
     return notebook
 
 
+def solved(notebook: NotebookNode, name: str) -> NotebookNode | None:
+    """The chapter's exercises with their solutions in the stubs' places, or ``None`` where it has none.
+
+    Raises:
+        BuildError: an exercise has no solution below it, or the two do not fit.
+    """
+    cells, title = notebook.cells, re.search(r"(?m)^# (.+)$", notebook.cells[0].source)
+    exercises = [index for index, cell in enumerate(cells) if "exercise" in cell.metadata.get("tags", [])]
+    if not exercises:
+        return None
+    opening = f"# Solutions: {title[1]}\n\nOf the exercises in [the chapter](../{name}.ipynb), each with its check."
+    solution_cells = [nbformat.v4.new_markdown_cell(opening), nbformat.v4.new_code_cell(setup_cell())]
+    solution_cells[1].metadata.tags = ["nbval-ignore-output"]
+    for index in exercises:
+        text = "## " + cells[index - 1].source.rpartition("### ")[2]
+        solution = re.search(r"(?ms)<summary>Solution</summary>\s*^~~~python\n(.*?)^~~~$", cells[index + 1].source)
+        if solution is None:
+            raise BuildError(f"{name}: no ~~~python solution below the exercise\n{cells[index].source}")
+        code = put_in_place(cells[index].source, solution[1].strip(), name)
+        solution_cells += [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(code)]
+    solutions = nbformat.v4.new_notebook(metadata=nbformat.from_dict(METADATA), cells=solution_cells)
+    for index, cell in enumerate(solutions.cells):
+        cell.id = hashlib.sha256(f"{index} {cell.source}".encode()).hexdigest()[:12]
+    return solutions
+
+
+def put_in_place(exercise: str, solution: str, name: str) -> str:
+    """``exercise`` with ``solution`` in place of what both define (a function, a class, a variable)."""
+
+    def defined(code: str) -> dict[str, ast.stmt]:
+        named = {getattr(node, "name", None): node for node in ast.parse(code).body}
+        targets = {ast.unparse(node.targets[0]): node for node in ast.parse(code).body if isinstance(node, ast.Assign)}
+        return {key: node for key, node in (named | targets).items() if key is not None}
+
+    stubs = [node for key, node in defined(exercise).items() if key in defined(solution)]
+    if len(stubs) != 1:
+        raise BuildError(f"{name}: the solution must define the one thing that is to be written\n{exercise}")
+    lines = exercise.splitlines()
+    lines[stubs[0].lineno - 1 : stubs[0].end_lineno] = [solution]
+    return "\n".join(lines)
+
+
 def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
     """Run all cells in a fresh kernel whose working directory is ``folder``; outputs go into ``notebook``."""
     from nbclient import NotebookClient  # takes half a second, and --check has no need of it
@@ -130,29 +176,43 @@ def write(notebook: NotebookNode, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def described(source: Path, notebook_path: Path) -> dict[Path, NotebookNode]:
+    """The notebooks that a source describes, not yet executed: the chapter, and its solutions where it has some."""
+    chapter = read_source(source)
+    solutions = solved(chapter, source.stem)
+    return {notebook_path: chapter} | ({} if solutions is None else {solutions_path(notebook_path): solutions})
+
+
+def solutions_path(notebook_path: Path) -> Path:
+    """Where the solutions of a chapter are."""
+    return notebook_path.parent / "solutions" / notebook_path.name
+
+
 def build(source: Path, notebook_path: Path) -> None:
-    """Execute one source into one notebook.
+    """Execute one source into its notebooks.
 
     Raises:
         BuildError: when a cell fails; the notebook that was there before stays as it was.
     """
-    notebook = read_source(source)
-    execute(notebook, notebook_path.parent, source.stem)
-    tidy_outputs(notebook)
-    write(notebook, notebook_path)
+    for path, notebook in described(source, notebook_path).items():
+        path.parent.mkdir(exist_ok=True)
+        execute(notebook, path.parent, path.relative_to(notebook_path.parent).with_suffix("").as_posix())
+        tidy_outputs(notebook)
+        write(notebook, path)
 
 
 def why_stale(source: Path, notebook_path: Path) -> str | None:
-    """Why the notebook is not what its present source builds, or ``None`` when it is. Executes nothing."""
+    """Why the notebooks are not what their present source builds, or ``None`` when they are. Executes nothing."""
 
     def without_outputs(notebook: NotebookNode) -> tuple:
         return notebook.metadata, [(c.id, c.cell_type, c.source, c.metadata) for c in notebook.cells]
 
-    if not notebook_path.exists():
-        return f"{notebook_path.name} has not been built yet"
-    built, expected = nbformat.read(notebook_path, as_version=4), read_source(source)
-    if without_outputs(built) != without_outputs(expected):
-        return f"{notebook_path.name} was not built from the present source/{source.name}"
+    for path, expected in described(source, notebook_path).items():
+        name = path.relative_to(notebook_path.parent).as_posix()
+        if not path.exists():
+            return f"{name} has not been built yet"
+        if without_outputs(nbformat.read(path, as_version=4)) != without_outputs(expected):
+            return f"{name} was not built from the present source/{source.name}"
     return None
 
 

@@ -22,7 +22,9 @@ ORDER = [
     "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
     "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
     "training", "samplers", "sampling", "recogniser", "metrics", "scorecard", "evaluation", "pictures",
-    "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets", "runs", "cli", "__main__",
+    "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets",
+    "checks.tutor", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler", "checks.denoiser",
+    "checks.training_loop", "checks.reverse_sampler", "checks", "runs", "cli", "__main__",
 ]  # fmt: skip
 
 

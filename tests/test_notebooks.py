@@ -16,6 +16,7 @@ import mdm_lib
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 
 
 def load_builder():
@@ -62,7 +63,15 @@ def test_notebook_is_built_from_its_present_source(source):
 
 
 def test_every_notebook_has_a_source():
-    assert {path.stem for path in NOTEBOOKS} <= {source.stem for source in SOURCES}
+    assert {path.stem for path in [*NOTEBOOKS, *SOLUTIONS]} <= {source.stem for source in SOURCES}
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_solution_passes_its_check(path):
+    """As stored; nbval runs them and compares."""
+    for cell in code_cells(path)[1:]:
+        printed = "".join(output.get("text", "") for output in cell.outputs)
+        assert re.match("✔ ", printed), f"{cell.source}\n{printed}"
 
 
 @each_notebook
@@ -344,9 +353,56 @@ def test_failing_cell_fails_the_build_and_leaves_the_old_notebook(tmp_path):
 
 
 def built_without_running(source: Path, notebook_path: Path) -> None:
-    notebook = builder.read_source(source)
-    builder.tidy_outputs(notebook)
-    builder.write(notebook, notebook_path)
+    for path, notebook in builder.described(source, notebook_path).items():
+        path.parent.mkdir(exist_ok=True)
+        builder.tidy_outputs(notebook)
+        builder.write(notebook, path)
+
+
+STUB = """\
+from mdm_lib import checks
+
+
+def half(x):
+    ...
+
+
+checks.half(half)"""
+SOLUTION = "<details><summary>Solution</summary>\n\n~~~python\n{}\n~~~\n\n</details>\n"
+
+
+def write_exercise(folder: Path, solution: str) -> Path:
+    source = write_source(folder, STUB, tags=' tags=["exercise"]')
+    text = source.read_text(encoding="utf-8").replace("```python", "### Halve ●○○○○\n\nDo it.\n\n```python")
+    source.write_text(f"{text}\n{solution}", encoding="utf-8")
+    return source
+
+
+def test_solutions_are_the_exercises_with_the_stub_replaced(tmp_path):
+    source = write_exercise(tmp_path, SOLUTION.format("def half(x):\n    return x / 2  # of it"))
+    solutions = builder.solved(builder.read_source(source), "99_tiny")
+    title, set_up, text, code = [cell.source for cell in solutions.cells]
+    assert title.startswith("# Solutions: Tiny") and "(../99_tiny.ipynb)" in title
+    assert set_up == builder.setup_cell()
+    assert text == "## Halve ●○○○○\n\nDo it."
+    assert code == STUB.replace("    ...", "    return x / 2  # of it")
+
+
+def test_a_chapters_solutions_are_stale_with_it(tmp_path):
+    notebook_path = tmp_path / "99_tiny.ipynb"
+    built_without_running(write_exercise(tmp_path, SOLUTION.format("def half(x):\n    return x / 2")), notebook_path)
+    source = write_exercise(tmp_path, SOLUTION.format("def half(x):\n    return x * 0.5"))
+    assert "99_tiny.ipynb was not built" in builder.why_stale(source, notebook_path)
+    built_without_running(source, notebook_path)
+    assert builder.why_stale(source, notebook_path) is None
+    builder.solutions_path(notebook_path).unlink()
+    assert "solutions/99_tiny.ipynb has not been built" in builder.why_stale(source, notebook_path)
+
+
+@pytest.mark.parametrize("solution", ["No solution.", SOLUTION.format("def double(x):\n    return 2 * x")])
+def test_an_exercise_without_its_solution_cannot_be_built(solution, tmp_path):
+    with pytest.raises(builder.BuildError, match=r"99_tiny: .*\n(.*\n)*def half"):
+        builder.described(write_exercise(tmp_path, solution), tmp_path / "99_tiny.ipynb")
 
 
 def test_check_finds_what_is_stale(tmp_path):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mdm_lib.data.clips import FPS, MotionClips, length_mask, mirror, turn
+from mdm_lib.data.clips import FPS, MotionClips, face_forward, length_mask, mirror, turn
 from mdm_lib.errors import InputError
 from mdm_lib.skeleton import JOINT, forward_kinematics
 
@@ -629,6 +629,12 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
     joints = joints + vec(start[:, 0], 0, start[:, 1])[:, None, None]
     joints = joints * length_mask(lengths, MAX_FRAMES)[..., None, None]
     return MotionClips(joints[:, : lengths.max()], lengths, labels, ACTIONS, f"synthetic:{num_clips}", factors)
+
+
+def tiny_example() -> Tensor:
+    """The course's small fixed example: a jump in eight frames, ``[1, 8, 22, 3]`` metres, four frames a second."""
+    jumper = ACTIONS.index("jump")
+    return face_forward(synthetic_clips(jumper + 1).joints[-1:, : 8 * 5 : 5])
 
 
 def _draw_factors(draws: Tensor, labels: Tensor) -> dict[str, Tensor]:
