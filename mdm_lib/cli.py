@@ -24,7 +24,7 @@ from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.files import asset_path, load_motions, save_motions
 from mdm_lib.runs import RunFolder, resume_point, run_training
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
-from mdm_lib.sampling import sample
+from mdm_lib.sampling import finish, sample
 from mdm_lib.training import Trainer
 from mdm_lib.training import train as train_steps
 from mdm_lib.visualise import plot_losses, save_film_strip, save_gif
@@ -100,7 +100,10 @@ def main():
 @click.option("--seed", type=int)
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
-@click.option("--snr-gamma", type=click.FloatRange(1), help="How much more light noise weighs than heavy; 1: alike.")
+@click.option(
+    "--like-weights/--flat-weights", default=None, show_default=False,
+    help="Divide losses by what is usual at their timestep, or not.",
+)  # fmt: skip
 @click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
 @click.option("--schedule", type=click.Choice(["linear", "cosine"]))
 @click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
@@ -244,7 +247,7 @@ def _sample_with_bar(model: Checkpoint, action, num_samples: int, route: dict, *
     total = len(plan(model.scheduler, **route)[1])
     steps = tqdm(sample(model, action, num_samples, **route, **options), total=total, unit="step", disable=None)
     last = deque(steps, maxlen=1).pop()
-    return model.representation.decode(last.pred_x0).cpu().numpy()
+    return finish(model, last.pred_x0).numpy()
 
 
 @main.command(context_settings={"show_default": True})

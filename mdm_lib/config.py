@@ -33,7 +33,7 @@ class Config:
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     vel_weight: float = 10.0
-    snr_gamma: float = 8.0
+    like_weights: bool = True
     cond_mask_prob: float = 0.1
     ema_decay: float = 0.995
     epochs: int = 80
@@ -60,10 +60,11 @@ PRESETS = {
     "tiny": Config(),
     "small": Config(
         latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999, epochs=700,
-        snr_gamma=50.0, guidance_scale=1.5,
+        guidance_scale=1.5,
     ),
     "paper": Config(
         latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000,
-        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, schedule="cosine", snr_gamma=1.0, epochs=30_000,
+        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, epochs=30_000,
+        schedule="cosine", like_weights=False,
     ),
 }  # fmt: skip

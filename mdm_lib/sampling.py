@@ -13,6 +13,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.model import MDM
 from mdm_lib.runtime import autocast
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, Denoiser, DenoisingStep, plan
+from mdm_lib.skeleton import hold_bone_lengths
 
 
 def guided(
@@ -102,13 +103,20 @@ def generate(
     checkpoint: Checkpoint, action: str | int | Sequence[str | int], num_samples: int = 1, *,
     lengths: Sequence[int] | Tensor | None = None, **options,
 ) -> Tensor:  # fmt: skip
-    """``sample`` run to its end: motions ``[N, F, 22, 3]`` in metres, y up, on the CPU.
-
-    With ``lengths``, a motion that is over holds its last pose.
-    """
+    """``sample`` run to its end, finished: motions ``[N, F, 22, 3]`` in metres, y up, on the CPU."""
     last = deque(sample(checkpoint, action, num_samples, lengths=lengths, **options), maxlen=1).pop()
-    motions = checkpoint.representation.decode(last.pred_x0).cpu()
-    return motions if lengths is None else hold_last_pose(motions, torch.as_tensor(lengths).cpu())
+    return finish(checkpoint, last.pred_x0, lengths)
+
+
+def finish(checkpoint: Checkpoint, pred_x0: Tensor, lengths: Sequence[int] | Tensor | None = None) -> Tensor:
+    """The motions ``[N, F, 22, 3]``, on the CPU, that sampled features ``[N, F, D]`` stand for.
+
+    The network answers with points, whose distances tremble by about a percent; here every bone of a motion gets the
+    one length that it has on average. With ``lengths [N]``, a motion that is over holds its last pose.
+    """
+    motions = checkpoint.representation.decode(pred_x0).cpu()
+    lengths = torch.as_tensor([motions.shape[1]] * len(motions) if lengths is None else lengths).cpu()
+    return hold_last_pose(hold_bone_lengths(motions, length_mask(lengths, motions.shape[1])), lengths)
 
 
 def hold_last_pose(motions: Tensor, lengths: Tensor) -> Tensor:

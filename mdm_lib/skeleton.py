@@ -57,3 +57,18 @@ def bone_lengths(joints: Tensor) -> Tensor:
     """``[..., 22, 3]`` → ``[..., 21]``, metres, in the order of ``BONES``."""
     parents, children = zip(*BONES, strict=True)
     return (joints[..., list(children), :] - joints[..., list(parents), :]).norm(dim=-1)
+
+
+def hold_bone_lengths(joints: Tensor, mask: Tensor) -> Tensor:
+    """Motions ``[N, F, 22, 3]`` in which every bone has one length throughout, its mean over the real frames.
+
+    From the pelvis outwards each joint is moved along its own bone, by millimetres where the lengths are about right;
+    the bones keep their directions. ``mask [N, F]``, True = real frame.
+    """
+    own, real = bone_lengths(joints), mask[..., None].to(joints.dtype)
+    stretch = (own * real).sum(1, keepdim=True) / real.sum(1, keepdim=True) / own.clamp(min=1e-6)
+    position = [joints[..., 0, :]] + [joints[..., 0, :]] * len(BONES)
+    for bone, (parent, joint) in enumerate(BONES):
+        along = joints[..., joint, :] - joints[..., parent, :]
+        position[joint] = position[parent] + along * stretch[..., bone, None]
+    return torch.stack(position, dim=-2)

@@ -28,40 +28,54 @@ class NonFiniteLoss(InputError):
     """The loss became NaN or infinite; the weights from there on are of no use."""
 
 
-def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared error of ``[B, F, D]`` over the real frames (``mask [B, F]``), each motion by its ``weight [B]``."""
-    error = (prediction - target).square().mean(-1) * weight[:, None]
-    return (error * mask).sum() / mask.sum().clamp(min=1)
+def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of each motion ``[B, F, D]`` over its real frames (``mask [B, F]``), ``[B]``."""
+    error = (prediction - target).square().mean(-1)
+    return (error * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
-def training_loss(
-    pred_x0: Tensor, x0: Tensor, mask: Tensor, weight: Tensor, vel_weight: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """L_simple + λ L_vel (Tevet et al. 2023, eq. 2 and 5, on features instead of joints): loss, mse, vel.
+def training_loss(pred_x0: Tensor, x0: Tensor, mask: Tensor, vel_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    """L_simple + λ L_vel (Tevet et al. 2023, eq. 2 and 5, on features instead of joints): loss, mse, vel, ``[B]`` each.
 
     Args:
         pred_x0, x0: ``[B, F, D]``.
         mask: ``[B, F]``, True = real frame. A velocity counts where both its frames are real.
-        weight: ``[B]`` what the motions' timesteps weigh, see ``timestep_weights``.
         vel_weight: λ.
     """
-    mse = masked_mse(pred_x0, x0, mask, weight)
-    vel = masked_mse(pred_x0.diff(dim=1), x0.diff(dim=1), mask[:, 1:] & mask[:, :-1], weight)
+    mse = masked_mse(pred_x0, x0, mask)
+    vel = masked_mse(pred_x0.diff(dim=1), x0.diff(dim=1), mask[:, 1:] & mask[:, :-1])
     return mse + vel_weight * vel, mse, vel
 
 
-def timestep_weights(scheduler: NoiseScheduler, snr_gamma: float) -> Tensor:
-    """What a motion's loss weighs at each timestep: min(1 + 100 SNR_t, γ), divided by its mean, ``[T]``.
+class UsualLoss:
+    """The loss that is usual at each timestep, by which ``Trainer`` divides, so that all timesteps have a like say.
 
-    With a flat weight the timesteps of heavy noise, where even the best answer is a guess, give nearly all of the
-    loss, and the fine movement is learnt last. For a Gaussian that is seen n times over, the best answer's error is
-    1 / (1 + n SNR); frames and joints say the same thing about n = 100 times (measured, docs/experiments.md), so
-    the inverse gives every timestep a like say. γ keeps the lightest noise from taking over, as in Hang et al.
-    2023 (min-SNR). γ = 1 is flat.
+    Undivided, the timesteps of heavy noise, where even the best answer is a guess, give nearly all of the loss, and
+    the fine movement is learnt last; divided by the SNR, as is common for images, they give none of it, and what the
+    person does is never learnt (docs/experiments.md). Dividing by what is usual is the maximum likelihood answer
+    when each timestep's errors have a variance of their own (Kendall et al. 2018; for diffusion Karras et al. 2024).
+
+    Attributes:
+        mean: ``[T]``, of about the last ``MEMORY`` motions with that timestep.
+        seen: ``[T]``, how many motions there were.
     """
-    snr = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
-    weights = (1 + 100 * snr).clamp(max=snr_gamma)
-    return weights / weights.mean()
+
+    MEMORY = 50
+
+    def __init__(self, num_timesteps: int, device: torch.device):
+        self.mean, self.seen = torch.ones(num_timesteps, device=device), torch.zeros(num_timesteps, device=device)
+
+    @torch.no_grad()
+    def update(self, t: Tensor, loss: Tensor) -> None:
+        """Take in the losses ``[B]`` of motions at timesteps ``t [B]``, in all processes those of all."""
+        new = torch.zeros(2, len(self.mean), device=loss.device)
+        new.index_add_(1, t, torch.stack([torch.ones_like(loss), loss]))
+        if dist.is_initialized():
+            dist.all_reduce(new)
+        count, total = new
+        self.seen += count
+        share = (count / self.seen.clamp(1, self.MEMORY)).clamp(max=1)
+        self.mean += share * (total / count.clamp(min=1) - self.mean)
 
 
 def learning_rate(step: int, total_steps: int | None, config: Config) -> float:
@@ -112,7 +126,7 @@ class Trainer:
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.scheduler = NoiseScheduler(config.num_timesteps, config.schedule).to(self.device)
-        self.weights = timestep_weights(self.scheduler, config.snr_gamma)
+        self.usual = UsualLoss(config.num_timesteps, self.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=self.device.type != "mps"
         )
@@ -146,27 +160,27 @@ class Trainer:
         labels = torch.where(dropped, self.model.null_action, labels)
         x_t = self.scheduler.add_noise(x0, noise, t)
 
-        everyone, own = mask, self._own_slice()
+        own = self._own_slice()
         x0, x_t, t, labels, mask = x0[own], x_t[own], t[own], labels[own], mask[own]
         self._seed_draws(self.step, 1 + self.rank)  # dropout differs between processes
         with autocast(self.device, self.precision):
             pred_x0 = self.network(x_t, t, labels, mask)
-        losses = training_loss(pred_x0.float(), x0, mask, self.weights[t], config.vel_weight)
-        if self.world_size > 1:
-            losses = self._as_part_of(everyone, mask, losses)
+        losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
+        self.usual.update(t, losses[0])
+        weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.like_weights else 1.0
 
         self.optimizer.zero_grad(set_to_none=True)
-        losses[0].backward()
+        (weight * losses[0]).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.total_steps, config)
         self.optimizer.step()
         self.step += 1
         self._update_ema()
-        self.recent.append(torch.stack(losses).detach())
+        self.recent.append(losses.detach().mean(1))
 
     def losses(self) -> dict[str, float]:
-        """Mean ``loss``, ``mse`` and ``vel`` of the steps since they were last read. Waits for the device.
+        """Mean ``loss``, ``mse`` and ``vel`` of the steps since they were last read, unweighed. Waits for the device.
 
         Raises:
             NonFiniteLoss: when one of them is not a number; the message names the step.
@@ -191,6 +205,7 @@ class Trainer:
             "fingerprint": self.fingerprint,
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "usual": [self.usual.mean, self.usual.seen],
             "recent": list(self.recent),
         }
         return Checkpoint(
@@ -214,6 +229,7 @@ class Trainer:
         self.ema.load_state_dict(checkpoint.model.state_dict())
         self.representation.load_state_dict(checkpoint.representation.state_dict())
         self.optimizer.load_state_dict(training["optimizer"])
+        self.usual.mean, self.usual.seen = (part.to(self.device, copy=True) for part in training["usual"])
         self.recent.extend(training["recent"])
         self.step = training["step"]
 
@@ -246,16 +262,6 @@ class Trainer:
     def _own_slice(self) -> slice:
         size = self.config.batch_size // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
-
-    def _as_part_of(self, everyone: Tensor, own: Tensor, losses: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Weigh a process's losses by its share of the real frames, so that their mean is the whole batch's loss."""
-
-        def share(count):
-            return count(own) * self.world_size / count(everyone)
-
-        mse = losses[1] * share(lambda mask: mask.sum())
-        vel = losses[2] * share(lambda mask: (mask[:, 1:] & mask[:, :-1]).sum())
-        return mse + self.config.vel_weight * vel, mse, vel
 
     @torch.no_grad()
     def _update_ema(self) -> None:

@@ -37,7 +37,7 @@ from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.pictures.plots import BLUE, plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
-from mdm_lib.sampling import sample
+from mdm_lib.sampling import finish, sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.skeleton import JOINT
 from mdm_lib.visualise import film_strip
@@ -503,7 +503,7 @@ def gallery(
             for i, step in enumerate(sample(checkpoint, ids, num_steps=steps, seed=seeds[len(made)]), 1):
                 pred_x0 = step.pred_x0
                 yield (len(made) + i / steps) / len(seeds), None
-            made.append(checkpoint.representation.decode(pred_x0).cpu())
+            made.append(finish(checkpoint, pred_x0))
         motions = torch.cat(made)
         strips = view == "film strips"
         picture = film_strip(motions, captions=captions) if strips else Motion(motions, captions, columns=len(ids))
@@ -535,5 +535,5 @@ def fixed_noise(x: Tensor) -> Tensor:
 
 def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
     """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, 22, 3]``."""
-    joints = checkpoint.representation.decode(torch.cat([step.x_t[:1], step.pred_x0[:1]])).cpu()
+    joints = torch.cat([checkpoint.representation.decode(step.x_t[:1]).cpu(), finish(checkpoint, step.pred_x0[:1])])
     return Motion(joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])

@@ -25,7 +25,8 @@ from mdm_lib.samplers import (
     plan,
     timesteps,
 )
-from mdm_lib.sampling import guided, hold_last_pose
+from mdm_lib.sampling import finish, guided, hold_last_pose
+from mdm_lib.skeleton import bone_lengths, hold_bone_lengths
 
 SCHEDULES = ["linear", "cosine"]
 NAMES = ("walk", "jump", "sit")
@@ -311,8 +312,7 @@ def test_steps_are_yielded_as_planned_and_end_in_the_motion(checkpoint):
     for options in ({}, {"num_steps": 4}, {"sampler": "ddim", "num_steps": 4}, {"spacing": "trailing"}):
         steps = list(sample(checkpoint, "walk", **options))
         assert [step.t for step in steps] == plan(checkpoint.scheduler, **options)[1]
-        motion = checkpoint.representation.decode(steps[-1].pred_x0)
-        torch.testing.assert_close(motion, generate(checkpoint, "walk", **options))
+        torch.testing.assert_close(finish(checkpoint, steps[-1].pred_x0), generate(checkpoint, "walk", **options))
 
 
 def test_guidance_scale_is_the_checkpoints_unless_told(checkpoint):
@@ -335,13 +335,26 @@ def test_frames_past_a_length_are_hidden(checkpoint, options):
     run, visited = plan(checkpoint.scheduler)
     with torch.no_grad():
         alone = last(run(predict, x, checkpoint.scheduler, visited)).pred_x0
-    torch.testing.assert_close(cut[:12], checkpoint.representation.decode(alone)[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(cut[:12], finish(checkpoint, alone)[0], rtol=1e-3, atol=1e-4)
 
 
 def test_lengths_may_be_a_tensor_and_set_the_number_of_frames(checkpoint):
     lengths = torch.tensor([9, 14])
     one = generate(checkpoint, ["walk", "sit"], lengths=lengths)
     assert one.shape == (2, 14, 22, 3) and torch.equal(one, generate(checkpoint, ["walk", "sit"], lengths=[9, 14]))
+
+
+def test_bones_of_a_finished_motion_have_their_mean_length(checkpoint):
+    features = 0.3 * noise(2, 20, 66, seed=4)
+    rough, lengths = checkpoint.representation.decode(features), [20, 12]
+    motions = finish(checkpoint, features, lengths)
+    for motion, raw, length in zip(motions, rough, lengths, strict=True):
+        expected = bone_lengths(raw[:length]).mean(0)
+        torch.testing.assert_close(bone_lengths(motion), expected.expand(20, -1))
+        torch.testing.assert_close(motion[:length, 0], raw[:length, 0])  # the pelvis stays
+        assert torch.equal(motion[length:], motion[length - 1 :][:1].expand(20 - length, -1, -1))
+    whole = torch.ones(2, 20, dtype=torch.bool)
+    torch.testing.assert_close(hold_bone_lengths(motions, whole), motions, rtol=1e-4, atol=1e-5)  # it stays as it is
 
 
 def test_hold_last_pose():

@@ -19,8 +19,7 @@ from mdm_lib import InputError, generate, load_checkpoint, load_clips, train
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.data.clips import face_forward
 from mdm_lib.runs import RunFolder, resume_point, run_training
-from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.training import NonFiniteLoss, Trainer, learning_rate, masked_mse, timestep_weights, training_loss
+from mdm_lib.training import NonFiniteLoss, Trainer, UsualLoss, learning_rate, masked_mse, training_loss
 
 TOY = replace(
     PRESETS["tiny"], latent_dim=16, num_layers=1, num_heads=2, ff_size=32, batch_size=8, num_frames=20, num_timesteps=20
@@ -45,20 +44,14 @@ def trained(*arguments, **options) -> Trainer:
 def test_loss_by_hand():
     x0, pred = torch.zeros(1, 3, 1), torch.tensor([[[1.0], [3.0], [100.0]]])
     mask = torch.tensor([[True, True, False]])
-    loss, mse, vel = training_loss(pred, x0, mask, torch.ones(1), vel_weight=10.0)
+    loss, mse, vel = training_loss(pred, x0, mask, vel_weight=10.0)
     assert (mse.item(), vel.item(), loss.item()) == (5.0, 4.0, 45.0)
-    assert training_loss(pred, x0, mask, torch.tensor([2.0]), vel_weight=10.0)[0].item() == 90.0
 
 
-def test_timestep_weights():
-    scheduler = NoiseScheduler(50)
-    weights = timestep_weights(scheduler, 50.0)
-    assert weights.mean().item() == pytest.approx(1)
-    assert (weights.diff() <= 0).all()  # the less noise, the more a mistake weighs
-    assert (weights[0] / weights[-1]).item() == pytest.approx(50, rel=0.01)
-    snr = scheduler.alphas_cumprod[30] / (1 - scheduler.alphas_cumprod[30])
-    assert (weights[30] / weights[-1]).item() == pytest.approx(1 + 100 * snr.item(), rel=0.01)
-    assert torch.equal(timestep_weights(scheduler, 1.0), torch.ones(50))
+def test_short_clips_count_as_much_as_long_ones():
+    x0, mask = torch.zeros(2, 4, 1), torch.tensor([[True] * 4, [True, False, False, False]])
+    pred = torch.tensor([1.0, 3.0])[:, None, None].expand(2, 4, 1)
+    assert masked_mse(pred, x0, mask).tolist() == [1.0, 9.0]
 
 
 def test_padding_carries_no_loss():
@@ -66,8 +59,37 @@ def test_padding_carries_no_loss():
     mask[:, 7:] = False
     pred = x0.clone()
     pred[:, 7:] += 5
-    assert masked_mse(pred, x0, mask, torch.ones(4)) == 0
-    assert all(part == 0 for part in training_loss(pred, x0, mask, torch.ones(4), 10.0))
+    assert all((part == 0).all() for part in training_loss(pred, x0, mask, 10.0))
+
+
+def test_usual_loss_is_the_mean_of_each_timesteps_recent_losses():
+    usual = UsualLoss(3, torch.device("cpu"))
+    usual.update(torch.tensor([0, 0, 2]), torch.tensor([4.0, 8.0, 5.0]))
+    usual.update(torch.tensor([0]), torch.tensor([9.0]))
+    assert usual.mean.tolist() == [7.0, 1.0, 5.0] and usual.seen.tolist() == [3, 0, 1]
+    for _ in range(500):  # what is long ago is forgotten
+        usual.update(torch.tensor([0, 2]), torch.tensor([0.5, 2.0]))
+    torch.testing.assert_close(usual.mean, torch.tensor([0.5, 1.0, 2.0]), atol=1e-3, rtol=0)
+    usual.update(torch.zeros(500, dtype=torch.long), torch.full((500,), 3.0))  # more at once than are remembered
+    assert usual.mean[0].item() == pytest.approx(3.0)
+
+
+def gradient(clips, usual: float | torch.Tensor, **changes) -> torch.Tensor:
+    """Of a first step, where losses of ``usual [T]`` are usual."""
+    trainer, kept = Trainer(clips, replace(TOY, grad_clip=1e9, **changes), 50), []
+    trainer.usual.mean, trainer.usual.update = torch.ones(20) * usual, lambda t, loss: None
+    trainer.optimizer.step = lambda: kept.extend(p.grad.flatten() for p in trainer.model.parameters())
+    trainer.advance()
+    return torch.cat(kept)
+
+
+def test_losses_are_divided_by_what_is_usual(clips):
+    flat = gradient(clips, 7.0, like_weights=False)
+    torch.testing.assert_close(gradient(clips, 1.0), flat)
+    torch.testing.assert_close(gradient(clips, 2.0), flat / 2)
+    light = torch.where(torch.arange(20) < 10, 1.0, torch.inf)
+    heavy = torch.where(torch.arange(20) < 10, torch.inf, 1.0)
+    torch.testing.assert_close(gradient(clips, light) + gradient(clips, heavy), flat, rtol=1e-4, atol=1e-6)
 
 
 def test_learning_rate_warms_up_and_decays():
