@@ -23,7 +23,8 @@ ORDER = [
     "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
     "training", "samplers", "sampling", "recogniser", "metrics", "scorecard", "evaluation", "pictures",
     "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets",
-    "checks.tutor", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler", "checks.denoiser",
+    "checks.tutor", "checks.start_here", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler",
+    "checks.denoiser",
     "checks.training_loop", "checks.reverse_sampler", "checks", "runs", "cli", "__main__",
 ]  # fmt: skip
 
