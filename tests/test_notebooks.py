@@ -192,6 +192,26 @@ def test_template_parts(path):
 
 
 @each_notebook
+def test_time_and_needs_are_told(path):
+    assert re.search(r"(?m)^\*\*Time:\*\* .+\*\*Needs:\*\* .+", prose(path))
+
+
+@each_notebook
+def test_exercises_have_difficulty_minutes_and_a_folded_answer(path):
+    exercises = prose(path).partition("\n## Exercises\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    assert len(exercises) >= 3
+    for number, exercise in enumerate(exercises, start=1):
+        assert re.match(rf"{number}\. .+ ●[●○]{{4}} · \d+ minutes\n", exercise), exercise.splitlines()[0]
+        summaries = re.findall(r"<details>\s*<summary>(\w+)</summary>", exercise)
+        assert summaries in (["Answer"], ["Hint", "Answer"], ["Hint", "Solution"]), exercise.splitlines()[0]
+    stubs = [cell for cell in code_cells(path) if "exercise" in tags(cell)]
+    assert len(stubs) == sum("<summary>Solution</summary>" in exercise for exercise in exercises) >= 2
+    for cell in stubs:
+        printed = "".join(output.get("text", "") for output in cell.outputs)
+        assert re.fullmatch(r"○ \w+: still to do\n", printed), f"{cell.source}\n{printed}"
+
+
+@each_notebook
 def test_images_have_alt_texts(path):
     html = [output.get("data", {}).get("text/html", "") for output in outputs(path)]
     assert images_without_alt("\n".join([prose(path), *html])) == []

@@ -156,9 +156,8 @@ class Lab:
     def __init__(self, browser, folder: Path, address: str, token: str):
         self.browser, self.folder, self.address, self.token = browser, folder, address, token
 
-    @contextmanager
     def open(self, sources: list[str], outputs: dict[int, list] | None = None, **context):
-        """A notebook with these cells and stored outputs; the browser must have seen no error and no other host."""
+        """A notebook with these cells and stored outputs; what ``open_file`` says."""
         cells = [
             {"cell_type": "code", "id": f"cell-{i}", "source": source, "metadata": {}, "execution_count": None,
              "outputs": (outputs or {}).get(i, [])}
@@ -167,10 +166,15 @@ class Lab:
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         path = self.folder / f"test-{secrets.token_hex(4)}.ipynb"
         path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+        return self.open_file(path, **context)
+
+    @contextmanager
+    def open_file(self, path: Path, **context):
+        """A notebook in the server's folder; the browser must have seen no error and no other host."""
         page = self.browser.new_context(viewport={"width": 1200, "height": 900}, **context).new_page()
         page.set_default_timeout(PATIENCE)
         watch = Watch(page, self.address)
-        page.goto(f"{self.address}/lab/tree/{path.name}?token={self.token}&reset")
+        page.goto(f"{self.address}/lab/tree/{path.relative_to(self.folder).as_posix()}?token={self.token}&reset")
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         notebook = Notebook(page)
         notebook.wait_until_idle()
