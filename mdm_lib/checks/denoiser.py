@@ -28,7 +28,6 @@ def attention(answer):
         "softmax over the last axis": (scores / 3).softmax(-2) @ v,
         "these are the numbers without the scale: divide the scores by √d before the softmax": scores.softmax(-1) @ v,
         "you divide by d: it is the square root of d, here 3 for d = 9": (scores / 9).softmax(-1) @ v,
-        "you scale after the softmax: the scores are to be divided, not the weights": scores.softmax(-1) / 3 @ v,
     })  # fmt: skip
 
     mask = torch.arange(5) < torch.tensor([[5], [3]])
