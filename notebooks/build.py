@@ -49,7 +49,7 @@ try:
 except ModuleNotFoundError:  # on Colab, or with this notebook alone: fetch the course and install it
     import subprocess, sys
     course = "{repository}"
-    assert "example.invalid" not in course, "This course has no address yet. In your copy: pip install -e '.[course]'"
+    assert ".invalid" not in course, "no address yet; in your copy: pip install -e '.[course]'"
     subprocess.run(["git", "clone", "--depth", "1", course, "hmd"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "./hmd[course]"], check=True)
     sys.path.insert(0, "hmd")  # this Python started before the installation and has not seen it
