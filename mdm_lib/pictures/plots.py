@@ -15,7 +15,7 @@ BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#464850"
 
 def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: int) -> Figure:
     """A coordinate before and after noise, ``[F]`` both; below, ᾱ and SNR over the schedule ``[T]``, t marked."""
-    figure = Figure(figsize=(5.2, 4.2), dpi=100)
+    figure = Figure(figsize=(5.2, 4.2), dpi=100, layout="none")
     signal = _add_axes(figure, (0.10, 0.62, 0.87, 0.31), f"{name}, normalised")
     signal.plot(x_t, color=VERMILION, linewidth=1, label="xₜ")
     signal.plot(x0, color=GREY, linewidth=2, label="x₀")
@@ -44,7 +44,7 @@ def plot_attention(weights: Tensor, frame: int) -> Figure:
     broad = 0.06 * num_frames
     edges = np.concatenate([[-2 * broad, -broad], np.arange(num_frames + 1)])
     names = {-1.5 * broad: "action", -0.5 * broad: "time"} | {f + 0.5: str(f) for f in range(10, num_frames, 10)}
-    figure = Figure(figsize=(4.6, 5.6), dpi=100)
+    figure = Figure(figsize=(4.6, 5.6), dpi=100, layout="none")
     table = _add_axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
     bars = _add_axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
     table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the root shows small weights as well
