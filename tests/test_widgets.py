@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from base64 import b64decode
 from collections import deque
 from dataclasses import replace
@@ -12,10 +13,12 @@ from threading import Semaphore
 from time import monotonic, sleep
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -515,3 +518,12 @@ def test_plots_do_without_what_makes_matplotlib_slow():
         assert {axes.get_xscale() for axes in figure.axes} | {axes.get_yscale() for axes in figure.axes} == {"linear"}
     code = "import sys, mdm_lib.widgets; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_explorers_plots_draw_without_a_warning_in_the_courses_style():
+    """The style lays plots out by itself, which these do by hand; matplotlib warns of the two together."""
+    curve = torch.linspace(0.9, 0.1, 60)
+    with plt.style.context("mdm_lib.pictures.course"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for figure in (plot_attention(torch.eye(42), 3), plot_noise(curve, curve, "x", curve, 10)):
+            FigureCanvasAgg(figure).draw()
