@@ -58,18 +58,33 @@ def test_ancestral_loop_wrong(answer, complaint):
         checks.ancestral_with_beta(answer)
 
 
-def moved(a=None, b=None, c=None, d=None, first=None):
-    """A DDIM step whose coefficients can be replaced: by functions of (ᾱ, t, t_next)."""
+def signal(abar, t, t_next):
+    return abar[t].sqrt()
+
+
+def noise(abar, t, t_next):
+    return (1 - abar[t]).sqrt()
+
+
+def signal_next(abar, t, t_next):
+    return abar[t_next].sqrt()
+
+
+def noise_next(abar, t, t_next):
+    return (1 - abar[t_next]).sqrt()
+
+
+def squared(root):
+    return lambda *arguments: root(*arguments) ** 2
+
+
+def moved(a=signal, b=noise, c=signal_next, d=noise_next, first="pred_x0"):
+    """A DDIM step, whose four coefficients can be replaced, and what its first term takes."""
 
     def step(abar, x_t, pred_x0, t, t_next):
-        eps = (x_t - (a or (lambda A, t, n: A[t].sqrt()))(abar, t, t_next) * pred_x0) / (
-            b or (lambda A, t, n: (1 - A[t]).sqrt())
-        )(abar, t, t_next)
-        into = (c or (lambda A, t, n: A[n].sqrt()))(abar, t, t_next)
-        return (
-            into * (pred_x0 if first is None else x_t)
-            + (d or (lambda A, t, n: (1 - A[n]).sqrt()))(abar, t, t_next) * eps
-        )
+        of_x0, of_eps, of_x0_next, of_eps_next = (f(abar, t, t_next) for f in (a, b, c, d))
+        eps = (x_t - of_x0 * pred_x0) / of_eps
+        return of_x0_next * (pred_x0 if first == "pred_x0" else x_t) + of_eps_next * eps
 
     return step
 
@@ -90,16 +105,13 @@ def test_ddim_step_right(capsys):
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        (moved(a=lambda A, t, n: A[t], b=lambda A, t, n: 1 - A[t]), "without its root"),
-        (moved(a=lambda A, t, n: A[t]), "without its root"),
-        (moved(b=lambda A, t, n: 1 - A[t]), "without its root"),
-        (moved(c=lambda A, t, n: A[n], d=lambda A, t, n: 1 - A[n]), "the way back needs the roots"),
-        (
-            moved(a=lambda A, t, n: A[n].sqrt(), b=lambda A, t, n: (1 - A[n]).sqrt()),
-            "this is x_t again. Is ε computed with ᾱ of t_next",
-        ),
-        (moved(c=lambda A, t, n: A[t].sqrt()), "pred_x0 is weighed by √ᾱ of t;"),
-        (moved(d=lambda A, t, n: (1 - A[t]).sqrt()), "ε is weighed by √.* of t;"),
+        (moved(a=squared(signal), b=squared(noise)), "without its root"),
+        (moved(a=squared(signal)), "without its root"),
+        (moved(b=squared(noise)), "without its root"),
+        (moved(c=squared(signal_next), d=squared(noise_next)), "the way back needs the roots"),
+        (moved(a=signal_next, b=noise_next), "this is x_t again. Is ε computed with ᾱ of t_next"),
+        (moved(c=signal), "pred_x0 is weighed by √ᾱ of t;"),
+        (moved(d=noise), "ε is weighed by √.* of t;"),
         (moved(first="x_t"), "the first term takes pred_x0"),
         (with_fresh_noise, "two calls differ"),
         (to_the_neighbour, "this is where t - 1 is"),
