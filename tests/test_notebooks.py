@@ -240,6 +240,8 @@ MUST_MIRROR = {
     "02_positional_encoding": {"mdm_lib.model.PositionalEncoding"},
     "03_noise_scheduler": {"mdm_lib.scheduler.NoiseScheduler"},
     "04_transformer_denoiser": {"mdm_lib.model.Block", "mdm_lib.model.MDM"},
+    "05_training_loop": {"mdm_lib.training.masked_mse", "mdm_lib.training.training_loss"},
+    "06_reverse_sampler": {"mdm_lib.samplers.ddpm", "mdm_lib.samplers.ddim"},
 }
 
 
