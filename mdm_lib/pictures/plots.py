@@ -6,7 +6,7 @@ A moving slider redraws them, so they do without what is slow: pyplot, computed 
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
 #: Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -57,6 +57,20 @@ def plot_attention(weights: Tensor, frame: int) -> Figure:
     for label in bars.get_xticklabels()[:2]:
         label.set(rotation=90)
     return figure
+
+
+def draw_dial(axes, tips: Tensor) -> None:
+    """A clock's face on matplotlib ``axes``: a dot, numbered from 0, at each of the hand's ``tips [N, 2]`` (right, up).
+
+    The hand itself is drawn at the last of them. A dial is still: it is drawn once, and may use pyplot's axes.
+    """
+    axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=GREY, alpha=0.4))
+    axes.plot(*zip((0, 0), tips[-1].tolist(), strict=True), color=GREY, linewidth=1.2)
+    axes.plot(tips[:, 0], tips[:, 1], "o", color=BLUE, markersize=5)
+    for number, (right, up) in enumerate(tips.tolist()):
+        axes.text(1.22 * right, 1.22 * up, str(number), ha="center", va="center", color=GREY)
+    axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4))
+    axes.set_axis_off()
 
 
 def _add_axes(figure: Figure, place: tuple, title: str):
