@@ -7,7 +7,7 @@ A moving slider redraws them, so they do without what is slow: pyplot, computed 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from torch import Tensor, nn
 
 from mdm_lib.model import MDM
@@ -121,6 +121,20 @@ def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, action: Tensor) -> Figure:
     axes.text(2.95, 6.07, "pred_x0", ha="center", va="center", fontsize=11, weight="bold")
     axes.text(4.7, 6.07, str(shapes["to_features"]), va="center", fontsize=10, color=BLUE)
     return figure
+
+
+def draw_dial(axes, tips: Tensor) -> None:
+    """A clock's face on matplotlib ``axes``: a dot, numbered from 0, at each of the hand's ``tips [N, 2]`` (right, up).
+
+    The hand itself is drawn at the last of them. A dial is still: it is drawn once, and may use pyplot's axes.
+    """
+    axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=GREY, alpha=0.4))
+    axes.plot(*zip((0, 0), tips[-1].tolist(), strict=True), color=GREY, linewidth=1.2)
+    axes.plot(tips[:, 0], tips[:, 1], "o", color=BLUE, markersize=5)
+    for number, (right, up) in enumerate(tips.tolist()):
+        axes.text(1.22 * right, 1.22 * up, str(number), ha="center", va="center", color=GREY)
+    axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4))
+    axes.set_axis_off()
 
 
 @torch.no_grad()
