@@ -60,7 +60,7 @@ PRESETS = {
     "tiny": Config(),
     "small": Config(
         latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999, epochs=700,
-        guidance_scale=1.5,
+        guidance_scale=1.25,
     ),
     "paper": Config(
         latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000,
