@@ -12,7 +12,7 @@ from test_notebooks import NOTEBOOKS, builder
 ROOT = Path(__file__).resolve().parents[1]
 LONE = ROOT / "notebooks" / "00_start_here.ipynb"
 RUN = """
-import nbformat, sys
+import nbformat
 from nbclient import NotebookClient
 notebook = nbformat.read("lone.ipynb", as_version=4)
 NotebookClient(notebook, kernel_name="python3", timeout=600).execute()

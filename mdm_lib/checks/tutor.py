@@ -65,6 +65,19 @@ def expect_close(got, wanted: Tensor | float, complaint: str, tolerance: float =
     expect(gap <= tolerance, f"{complaint} (largest difference {gap:.2g})")
 
 
+def refuse(got, wrong: Tensor | float, complaint: str) -> None:
+    """Raise ``WrongAnswer(complaint)`` if ``got`` is ``wrong``, the numbers that a typical mistake gives.
+
+    A ``wrong`` of one number stands for any shape full of it. What is no tensor or number is left to ``expect_close``.
+    """
+    if not isinstance(got, Tensor | float | int):
+        return
+    got, wrong = torch.as_tensor(got).float(), torch.as_tensor(wrong).float()
+    wrong = wrong.expand(got.shape) if wrong.dim() == 0 else wrong
+    alike = got.shape == wrong.shape and torch.allclose(got, wrong, rtol=0, atol=1e-4, equal_nan=True)
+    expect(not alike, complaint)
+
+
 def _written(answer):
     """``answer``, if it is there; a function that raises ``NotImplementedError`` once it gives nothing."""
     if answer is None or answer is ...:

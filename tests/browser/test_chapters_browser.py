@@ -15,7 +15,7 @@ CHAPTERS = {
 
 
 @pytest.fixture(params=CHAPTERS)
-def chapter(request, lab, monkeypatch):
+def chapter(request, lab):
     """A chapter open in the browser, with the assets beside it that its pictures link to."""
     folder = lab.folder / request.param
     (folder / "notebooks").mkdir(parents=True)

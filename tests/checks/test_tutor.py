@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mdm_lib.checks.tutor import WrongAnswer, check, expect, expect_close
+from mdm_lib.checks.tutor import WrongAnswer, check, expect, expect_close, refuse
 
 
 @check
@@ -51,3 +51,15 @@ def test_expect():
     expect(torch.tensor(True), "no")
     with pytest.raises(WrongAnswer, match="no"):
         expect(torch.tensor(False), "no")
+
+
+@pytest.mark.parametrize("got, wrong", [(torch.ones(2), torch.ones(2)), (torch.ones(2), 1.0), (3, 3.0),
+                                        (torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, 1.0]))])  # fmt: skip
+def test_refuse_knows_a_typical_mistake(got, wrong):
+    with pytest.raises(WrongAnswer, match="the root is missing"):
+        refuse(got, wrong, "the root is missing")
+
+
+@pytest.mark.parametrize("got", [torch.zeros(2), torch.ones(3), torch.tensor([1.0, 1.001]), "one", None])
+def test_refuse_lets_all_else_pass(got):
+    refuse(got, torch.ones(2), "no")
