@@ -98,6 +98,11 @@ def set_threads(count: int | None = None) -> None:
     torch.set_num_threads(count)
 
 
+def fixed_noise(x: torch.Tensor) -> torch.Tensor:
+    """The same standard normal numbers each time, like ``x``: only what a reader changes changes the picture."""
+    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+
+
 def start_notebook(seed: int = 0) -> None:
     """The set-up call of every chapter: one thread, fixed seed, the plots' style, and a line that says what runs here.
 

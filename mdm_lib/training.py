@@ -150,10 +150,15 @@ class Trainer:
         """The learning rate of the last step."""
         return learning_rate(max(0, self.step - 1), self.total_steps, self.config)
 
-    def advance(self) -> None:
-        """One optimiser step. Nothing here waits for the device."""
+    def advance(self, batch: tuple[Tensor, Tensor, Tensor] | None = None) -> None:
+        """One optimiser step. Nothing here waits for the device.
+
+        Args:
+            batch: features ``[B, F, D]``, mask ``[B, F]`` and labels ``[B]`` to learn from instead of this step's own
+                clips; timesteps and noise then come from torch's generator as it stands.
+        """
         config = self.config
-        x0, mask, labels = self._draw_batch()
+        x0, mask, labels = batch or self._draw_batch()
         noise = torch.randn_like(x0)
         t = torch.randint(config.num_timesteps, (len(x0),), device=self.device)
         dropped = torch.rand(len(x0), device=self.device) < config.cond_mask_prob

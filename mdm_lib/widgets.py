@@ -31,11 +31,12 @@ from torch import Tensor
 from traitlets import List, Unicode
 
 from mdm_lib.checkpoint import Checkpoint, attention
-from mdm_lib.data.clips import MotionClips, cut_windows
+from mdm_lib.data.clips import MotionClips, first_clip
 from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS
 from mdm_lib.pictures.plots import BLUE, plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
+from mdm_lib.runtime import fixed_noise
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
 from mdm_lib.sampling import finish, sample
 from mdm_lib.scheduler import NoiseScheduler
@@ -420,7 +421,7 @@ def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation
         name = f"{joint.replace('_', ' ')}, height"
         plot = plot_noise(x0[0, :, height], x_t[0, :, height], name, alphas, t)
         both = torch.cat([joints, features.decode(x_t)])
-        return {"x_0, x_t, alpha-bar and SNR": plot, "skeleton": Motion(both, ["x_0", f"x_t, t = {t}"])}
+        return {"x0, x_t, alpha-bar and SNR": plot, "skeleton": Motion(both, ["x0", f"x_t, t = {t}"])}
 
     return explore(
         show, action=actions_of(clips), schedule=["linear", "cosine"], joint=["right_wrist", "left_foot", "head"],
@@ -519,18 +520,6 @@ def gallery(
 def actions_of(clips: MotionClips) -> list[str]:
     """The names of the actions that have a clip."""
     return [clips.label_names[i] for i in clips.labels.unique().tolist()]
-
-
-def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
-    """The first clip of an action, facing forward, real frames only: ``[1, F, 22, 3]``, F at most ``num_frames``."""
-    index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
-    length = int(clips.lengths[index])
-    return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]
-
-
-def fixed_noise(x: Tensor) -> Tensor:
-    """The same standard normal numbers each time, like ``x``: only what a reader changes changes the picture."""
-    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
 
 
 def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:

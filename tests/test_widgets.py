@@ -27,6 +27,7 @@ from PIL import Image
 import mdm_lib
 from mdm_lib import PRESETS, InputError, generate, load_clips, train
 from mdm_lib.checkpoint import attention
+from mdm_lib.data.clips import first_clip
 from mdm_lib.pictures.plots import plot_attention, plot_noise
 from mdm_lib.player import MotionPlayer
 from mdm_lib.sampling import sample
@@ -34,7 +35,6 @@ from mdm_lib.widgets import (
     Motion,
     attention_explorer,
     explore,
-    first_clip,
     gallery,
     noise_explorer,
     sampler_explorer,

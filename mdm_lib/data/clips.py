@@ -227,3 +227,10 @@ def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: in
     mask = frames < clips.lengths[index][:, None]
     frames = torch.minimum(frames, clips.lengths[index][:, None] - 1)  # padding repeats the last pose and is masked
     return face_forward(clips.joints[index[:, None], frames]), mask
+
+
+def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
+    """The first clip of an action, facing forward, real frames only: ``[1, F, 22, 3]``, F at most ``num_frames``."""
+    index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
+    length = int(clips.lengths[index])
+    return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]
