@@ -1,4 +1,4 @@
-"""The command line: ``python -m mdm_lib train | sample | evaluate | visualise | demo | download``."""
+"""The command line: ``python -m mdm_lib train | sample | evaluate | visualise | demo | download | doctor``."""
 
 import locale
 import os
@@ -17,6 +17,7 @@ from mdm_lib import runtime
 from mdm_lib.checkpoint import Checkpoint, load_checkpoint
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.data import FPS, MotionClips, download_humanact12, load_clips
+from mdm_lib.doctor import HUMANACT12_FOLDER, examine
 from mdm_lib.errors import InputError
 from mdm_lib.evaluation import MAX_SAMPLES, Judge
 from mdm_lib.evaluation import evaluate as evaluate_checkpoint
@@ -353,13 +354,24 @@ def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: 
     click.echo("\n".join(f"   {path}" for path in written))
 
 
+@main.command()
+def doctor():
+    """Say what this machine has for the course, what is missing, and what to do about it."""
+    problems = 0
+    for finding in examine():
+        click.echo(str(finding))
+        problems += finding.state == "problem"
+    click.echo(f"\n{problems} to mend: see the arrows." if problems else "\nAll is well. ○ is optional.")
+    sys.exit(1 if problems else 0)
+
+
 @main.group(cls=OneLineErrors)
 def download():
     """Fetch a data set."""
 
 
 @download.command(context_settings={"show_default": True})
-@click.option("--folder", default="data/humanact12", metavar="FOLDER")
+@click.option("--folder", default=str(HUMANACT12_FOLDER), metavar="FOLDER")
 def humanact12(folder):
     """Fetch HumanAct12Poses from where the official repository does."""
     path = download_humanact12(folder)

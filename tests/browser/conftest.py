@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import mdm_lib
+from mdm_lib.doctor import find_chromium
 
 #: Milliseconds after which a wait has failed: no measure of speed, the machine may be slow and busy.
 PATIENCE = 180_000
@@ -37,10 +37,9 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def browser():
     """Chromium; skips with the way to get it when there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
     with playwright.sync_playwright() as driver:
         own = driver.chromium.executable_path
-        path = next(filter(None, map(shutil.which, names)), own if Path(own).exists() else None)
+        path = find_chromium() or (own if Path(own).exists() else None)
         if path is None:
             pytest.skip("needs Chromium: `apt install chromium`, or `python -m playwright install chromium`")
         chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
