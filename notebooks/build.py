@@ -7,6 +7,8 @@ its check, and the text below it a folded solution, fenced by ~~~python, that ta
     python notebooks/build.py 00 03           chapters by the start of their names
     python notebooks/build.py --check         execute nothing; is every notebook built from its present source?
 
+The picture of the cell with the tag ``glance`` goes, small, into ../assets/glance/NN_name.png, for the README.
+
 A rebuild on one machine gives the same bytes, so that a diff shows what changed and nothing else. (A cell
 that prints seconds is the exception, and carries the tag ``nbval-ignore-output``.) In a source, a code cell
 that holds only ``# set-up`` becomes the set-up cell below, and a fence such as
@@ -15,7 +17,9 @@ that holds only ``# set-up`` becomes the set-up cell below, and a fence such as
 
 import argparse
 import ast
+import base64
 import hashlib
+import io
 import os
 import re
 import sys
@@ -25,6 +29,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from PIL import Image
 from tqdm import tqdm
 
 try:
@@ -169,11 +174,31 @@ def tidy_outputs(notebook: NotebookNode) -> None:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write atomically: whoever reads meanwhile sees the old notebook or the new one."""
+    """Write a notebook, if it is one."""
     nbformat.validate(notebook)
+    write_bytes(path, (nbformat.writes(notebook) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write atomically: whoever reads meanwhile sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
+    temporary.write_bytes(content)
     os.replace(temporary, path)
+
+
+def write_glance(notebook: NotebookNode, notebook_path: Path) -> None:
+    """Put the first picture of the cell tagged ``glance``, small and in few colours, where the README shows it."""
+    tagged = [cell for cell in notebook.cells if "glance" in cell.metadata.get("tags", [])]
+    pictures = [o.data["image/png"] for cell in tagged for o in cell.outputs if "image/png" in o.get("data", {})]
+    if not pictures:
+        return
+    content = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as picture:
+        small = picture.convert("RGB")
+        small.thumbnail((400, 130), Image.Resampling.LANCZOS)
+        small.quantize(64).save(content, "png", optimize=True)
+    write_bytes(notebook_path.parent.parent / "assets" / "glance" / f"{notebook_path.stem}.png", content.getvalue())
 
 
 def described(source: Path, notebook_path: Path) -> dict[Path, NotebookNode]:
@@ -199,6 +224,8 @@ def build(source: Path, notebook_path: Path) -> None:
         execute(notebook, path.parent, path.relative_to(notebook_path.parent).with_suffix("").as_posix())
         tidy_outputs(notebook)
         write(notebook, path)
+        if path == notebook_path:
+            write_glance(notebook, notebook_path)
 
 
 def why_stale(source: Path, notebook_path: Path) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
+from PIL import Image
 
 import mdm_lib
 
@@ -319,7 +320,7 @@ HEADER = "---\njupyter:\n  kernelspec:\n    display_name: Python 3\n    language
 
 def write_source(folder: Path, *cells: str, tags: str = "") -> Path:
     source = folder / "source" / "99_tiny.md"
-    source.parent.mkdir(exist_ok=True)
+    source.parent.mkdir(parents=True, exist_ok=True)
     fenced = "\n\n".join(f"```python{tags}\n{cell}\n```" for cell in cells)
     source.write_text(f"{HEADER}# Tiny\n\n{fenced}\n", encoding="utf-8")
     return source
@@ -341,6 +342,23 @@ def test_rebuild_gives_the_same_bytes(tmp_path):
     pictures = [set(output.data) for output in outputs(first) if output.output_type != "stream"]
     assert pictures == [{"image/png", "text/plain"}] * 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.ipynb", "second.ipynb", "source"]
+
+
+def test_the_picture_of_the_cell_tagged_glance_is_put_aside(tmp_path):
+    wide = "from PIL import Image\nImage.new('RGB', (1000, 200), 'red')"
+    source = write_source(tmp_path / "notebooks", "1", wide, tags=' tags=["glance"]')
+    builder.build(source, tmp_path / "notebooks" / "99_tiny.ipynb")
+    with Image.open(tmp_path / "assets" / "glance" / "99_tiny.png") as picture:
+        assert picture.size == (400, 80) and picture.convert("RGB").getpixel((9, 9)) == (255, 0, 0)
+
+
+@each_notebook
+def test_every_chapter_has_a_picture_for_the_readme(path):
+    assert sum("glance" in tags(cell) for cell in code_cells(path)) == 1
+    glance = ROOT / "assets" / "glance" / f"{path.stem}.png"
+    assert glance.stat().st_size < 20_000
+    for readme in ("README.md", "README_ja.md"):
+        assert f"(assets/glance/{path.stem}.png)" in (ROOT / readme).read_text(encoding="utf-8")
 
 
 def test_widgets_are_stripped_and_their_picture_is_kept(tmp_path, monkeypatch):
