@@ -13,7 +13,7 @@ from mdm_lib.config import Config
 from mdm_lib.data.clips import FPS
 from mdm_lib.errors import InputError
 from mdm_lib.features import REPRESENTATIONS, Representation
-from mdm_lib.files import write_atomically
+from mdm_lib.files import asset_path, write_atomically
 from mdm_lib.model import MDM
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
@@ -178,7 +178,9 @@ def saved_step(path: Path) -> int:
 
 def _read(path: Path, device: str | torch.device, mmap: bool = False):
     if not path.is_file():
-        raise InputError(f"no checkpoint at {path}; train one with `python -m mdm_lib train`, or check the path")
+        own = {f"assets/{file.name}": file for file in asset_path("synthetic.pth").parent.glob("*.pth")}
+        hint = f"; the course's own is {own[path.as_posix()]}" if path.as_posix() in own else ", or check the path"
+        raise InputError(f"no checkpoint at {path}; train one with `python -m mdm_lib train`{hint}")
     try:
         return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except UnpicklingError as error:

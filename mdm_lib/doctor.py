@@ -21,6 +21,8 @@ from mdm_lib.sampling import generate
 
 #: What a Chromium is called, on the systems that have one.
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+#: The course with its notebooks, and not the package alone, as a wheel installs it.
+IN_CHECKOUT = (Path(__file__).parents[1] / "pyproject.toml").is_file()
 #: Where ``download humanact12`` puts the real motion.
 HUMANACT12_FOLDER = Path("data/humanact12")
 
@@ -71,10 +73,20 @@ def _packages() -> Iterator[Finding]:
         of_extra = [r for r in named if r.name not in shown and (not r.marker or r.marker.evaluate({"extra": extra}))]
         shown |= {requirement.name for requirement in of_extra}
         wrong = list(filter(None, map(_complaint, of_extra)))
-        state = "ok" if not wrong else "problem" if extra in ("", "course") else "missing"
-        advice = f"pip install -c constraints.txt -e '.[{extra or 'course'}]'" if wrong else ""
+        needed = ("", "course") if IN_CHECKOUT else ("",)
+        state = "ok" if not wrong else "problem" if extra in needed else "missing"
+        advice = _install(extra, [requirement.name for requirement in of_extra]) if wrong else ""
         there = ", ".join(f"{requirement.name} {version(requirement.name)}" for requirement in of_extra if not wrong)
         yield Finding(use, state, "; ".join(wrong) or there, advice)
+
+
+def _install(extra: str, names: list[str]) -> str:
+    """The command that brings what an extra lacks."""
+    return (
+        f"pip install -c constraints.txt -e '.[{extra or 'course'}]'"
+        if IN_CHECKOUT
+        else f"pip install {' '.join(names)}"
+    )
 
 
 def _complaint(requirement) -> str | None:

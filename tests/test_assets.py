@@ -1,6 +1,8 @@
 """The models that come with the course: small, open to everybody's code, and moving as their cards say."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,3 +45,12 @@ def test_the_real_model_says_that_it_is_not_for_commerce():
     licence = asset_path("LICENSE").read_text(encoding="utf-8")
     for text in (card, licence):
         assert "CC BY-NC 4.0" in text and "Bandai Namco" in text
+
+
+def test_a_wheel_takes_along_what_asset_path_finds():
+    """``pyproject.toml`` names each file by itself; one that is forgotten would be missing outside a checkout alone."""
+    root = Path(__file__).resolve().parents[1]
+    wanted = {file.name for file in (root / "assets").iterdir() if file.suffix in (".pth", ".md", ".json", "")}
+    named = re.findall(r'(?m)^"assets/(.+)" = "mdm_lib/assets/\1"$', (root / "pyproject.toml").read_text("utf-8"))
+    assert set(named) == {name for name in wanted if (root / "assets" / name).is_file()}
+    assert {"player.js", "py.typed"} <= {file.name for file in (root / "mdm_lib").iterdir()}

@@ -214,6 +214,12 @@ def test_checkpoints_that_do_not_fit(trained, tmp_path, change, message):
     refused(run("sample", "--checkpoint", tmp_path / "model.pth", "--action_id", 0), message)
 
 
+def test_the_readmes_path_to_a_model_is_explained_outside_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("sample", "--checkpoint", "assets/synthetic.pth", "--action", "jump")
+    refused(result, "no checkpoint at assets/synthetic.pth", str(asset_path("synthetic.pth")))
+
+
 def test_checkpoint_with_unknown_settings_or_missing_parts(trained, tmp_path):
     content = torch.load(trained[0] / "mdm_final.pth", weights_only=True)
     torch.save({**content, "config": {**content["config"], "new_idea": 1}}, tmp_path / "model.pth")

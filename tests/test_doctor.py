@@ -54,6 +54,14 @@ def test_a_missing_package_of_the_tests_is_none(monkeypatch):
     assert "'.[test]'" in tests.advice
 
 
+def test_who_installed_the_package_alone_needs_no_notebooks(monkeypatch):
+    monkeypatch.setattr(doctor, "IN_CHECKOUT", False)
+    without(monkeypatch, "anywidget")
+    [notebooks] = found("notebooks")
+    assert notebooks.state == "missing" and notebooks.advice.startswith("pip install ")
+    assert "anywidget" in notebooks.advice and "constraints" not in notebooks.advice
+
+
 def test_an_old_package_is_named_with_both_versions(monkeypatch):
     without(monkeypatch, torch="1.13.1")
     [package] = found("the package")
