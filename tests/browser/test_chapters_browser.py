@@ -11,6 +11,8 @@ CHAPTERS = {
     "00_start_here": [".mdm-explorer canvas", ".jp-OutputArea-output img"],
     "03_noise_scheduler": [".mdm-explorer canvas", ".mdm-explorer img.widget-image", "mjx-container"],
     "06_reverse_sampler": [".mdm-explorer canvas", "mjx-container"],
+    "07_full_training": [".mdm-explorer canvas"],
+    "09_guidance_and_fast_sampling": [".mdm-explorer", "mjx-container"],
 }
 
 
