@@ -108,11 +108,11 @@ def test_bone_drift_wrong(answer, complaint):
         checks.bone_drift(answer)
 
 
-def cross(far=None, root=torch.sqrt, covariance=torch.cov, centre=True, sides=(1, -1)):
+def cross(far=None, root=torch.sqrt, centre=True, sides=(1, -1)):
     """Points on the axes of a covariance, with one thing changed."""
 
     def impostor(features):
-        variances, directions = torch.linalg.eigh(covariance(features.T).reshape(features.shape[1], -1))
+        variances, directions = torch.linalg.eigh(torch.cov(features.T))
         times = len(variances) if far is None else far
         arms = (root(times * variances.clamp(min=0)) * directions).T
         points = (features.mean(0) if centre else 0) + torch.cat([side * arms for side in sides])
@@ -124,7 +124,7 @@ def cross(far=None, root=torch.sqrt, covariance=torch.cov, centre=True, sides=(1
 def by_cholesky(features):
     """Any root of the covariance will do, not only the symmetric one's directions."""
     D = features.shape[1]
-    arms = D**0.5 * torch.linalg.cholesky(torch.cov(features.T).reshape(D, D)).T
+    arms = D**0.5 * torch.linalg.cholesky(torch.cov(features.T)).T
     return (features.mean(0) + torch.cat([arms, -arms])).repeat_interleave(len(features) // (2 * D), 0)
 
 
@@ -145,7 +145,7 @@ def along_the_numbers(features):
     [
         (lambda f: f, "did you return real features"),
         (lambda f: f.mean(0).expand_as(f), "it does not vary at all"),
-        (cross(far=1), "√6 times as far out"),
+        (cross(far=1), "√2 times as far out"),
         (cross(root=lambda x: x), "the right form|it should be below"),
         (cross(centre=False), "its mean is off"),
         (cross(sides=(1, 1)), "its mean is off"),
