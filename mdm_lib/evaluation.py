@@ -53,11 +53,12 @@ class Judge:
         num_samples: motions in a half, about; at most half of each action's clips.
         recogniser_seed: another seed is another judge.
         cache: a folder that keeps the recogniser for the next time.
+        recogniser: one that is trained already, instead of the recipe's.
     """
 
     def __init__(
         self, clips: MotionClips, num_frames: int, num_samples: int = MAX_SAMPLES, recogniser_seed: int = 0,
-        cache: str | Path | None = None,
+        cache: str | Path | None = None, recogniser: Recogniser | None = None,
     ):  # fmt: skip
         self.label_names, self.num_frames, self.recogniser_seed = clips.label_names, num_frames, recogniser_seed
         self.is_synthetic = "tempo" in clips.factors
@@ -69,7 +70,7 @@ class Judge:
             self.held_out, learnt_from = self.everything, synthetic_clips(*RECOGNISER_CLIPS)
         unseen = self.held_out.labels.bincount(minlength=len(self.label_names))
         self.per_action_unseen = self.per_action.minimum(unseen)
-        self.recogniser = find_recogniser(learnt_from, num_frames, recogniser_seed, cache)
+        self.recogniser = recogniser or find_recogniser(learnt_from, num_frames, recogniser_seed, cache)
         self.num_batches = math.ceil(int(self.per_action.sum()) / BATCH_SIZE)
         self.unseen = self.windows(self.held_out, torch.arange(len(self.held_out)), seed=0)
         self.whole = self.windows(self.everything, torch.arange(len(self.everything)), seed=0)

@@ -71,6 +71,12 @@ def test_samples_keep_the_proportions_and_half_of_each_action_at_most():
         assert samples_per_action(clips, num_samples).tolist() == [other, rare, *[other] * 10]
 
 
+def test_a_judge_takes_a_recogniser_that_is_there(data, judge, monkeypatch):
+    monkeypatch.setattr(evaluation, "train_recogniser", None)  # is not called
+    again = Judge(data, num_frames=40, recogniser=judge.recogniser)
+    assert torch.equal(again.unseen.features, judge.unseen.features)
+
+
 def test_real_motion_against_itself_scores_as_the_floor(judge):
     a, b = judge.halves(0)
     same, floor = judge.compare(a, a), judge.score_real(b, a, 0)

@@ -24,8 +24,8 @@ ORDER = [
     "training", "samplers", "sampling", "recogniser", "metrics", "scorecard", "evaluation", "pictures",
     "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets",
     "checks.tutor", "checks.start_here", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler",
-    "checks.denoiser",
-    "checks.training_loop", "checks.reverse_sampler", "checks", "runs", "doctor", "cli", "__main__",
+    "checks.denoiser", "checks.training_loop", "checks.reverse_sampler", "checks.full_training",
+    "checks.evaluation_measures", "checks.guidance", "checks", "runs", "doctor", "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -257,6 +257,9 @@ def test_training_is_seeded_and_disturbs_no_other_draw(monkeypatch):
     same, other = train_recogniser(few, 30, seed=4), train_recogniser(few, 30, seed=5)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
     assert not torch.equal(first.stem.weight, other.stem.weight)
+    monkeypatch.undo()
+    as_many = train_recogniser(few, 30, seed=4, steps=3)
+    assert torch.equal(first.stem.weight, as_many.stem.weight)
 
 
 def test_place_heading_and_padding_do_not_matter(quick_recogniser, clips):

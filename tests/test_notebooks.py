@@ -243,6 +243,10 @@ MUST_MIRROR = {
     "04_transformer_denoiser": {"mdm_lib.model.Block", "mdm_lib.model.MDM"},
     "05_training_loop": {"mdm_lib.training.masked_mse", "mdm_lib.training.training_loss"},
     "06_reverse_sampler": {"mdm_lib.samplers.ddpm", "mdm_lib.samplers.ddim"},
+    "08_evaluation": {
+        *("mdm_lib.metrics.gaussian_distance", "mdm_lib.metrics.frechet_distance", "mdm_lib.metrics.diversity"),
+        *("mdm_lib.metrics.multimodality", "mdm_lib.metrics.skating_ratio"),
+    },
 }
 
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from mdm_lib import MDM
-from mdm_lib.pictures.plots import plot_attention, plot_denoiser, plot_noise
+from mdm_lib.pictures.plots import draw_scores, plot_attention, plot_denoiser, plot_noise, steps_away
+from mdm_lib.scorecard import Figure as Score
+from mdm_lib.scorecard import Scorecard
 
 
 def model_and_batch(num_layers: int, num_frames: int):
@@ -49,3 +51,20 @@ def test_the_courses_style_does_not_disturb_the_plots():
             plot_denoiser(*model_and_batch(2, 7)),
         ):
             figure.canvas.draw()
+
+
+def test_the_scores_are_drawn_with_their_distance_from_real_motion():
+    def card(value, real):
+        return Scorecard({}, (Score("FID", "", value, None, real, 0.1), Score("FID", "walk", 9.0, None, 9.0, 0.1)))
+
+    assert steps_away(Score("FID", "", 0.7, None, 0.2, 0.1)) == pytest.approx(5)
+    assert steps_away(Score("skating ratio", "", 0.5, None, 2.0, None)) == pytest.approx(15)  # a twentieth of 2
+    assert steps_away(Score("bone drift, %", "", 0.005, None, 0.0, 0.0)) == pytest.approx(1)
+    shared = draw_scores({"good": card(0.2, 0.2), "bad": card(9.0, 0.2), "none": Scorecard({}, ())}).axes[0]
+    texts = [text.get_text() for text in shared.texts]
+    assert texts.count("0.20") == 2 and texts.count("9.00") == 1 and "real motion" in texts
+    white, dark, *_ = [patch.get_facecolor() for patch in shared.patches]
+    assert white == (1, 1, 1, 1) and dark != white
+    apart = draw_scores({"a": card(123.4, 0.2), "b": card(1.0, 0.5)}).axes[0]
+    texts = [text.get_text() for text in apart.texts]
+    assert {"123", "real 0.20", "real 0.50"} <= {*texts} and "real motion" not in texts
