@@ -97,7 +97,7 @@ def body_view(joints: Tensor) -> Tensor:
     return turn(seen.flatten(0, 1)[:, None], -heading(joints).flatten()).view(*joints.shape[:2], -1)
 
 
-def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0) -> Recogniser:
+def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, steps: int | None = None) -> Recogniser:
     """Train a recogniser on random windows of ``clips``, mirrored where the labels allow it; on the CPU.
 
     It has two tasks: from its features to name the action, and to tell the mean and the deviation over time of all that
@@ -108,7 +108,9 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0) ->
         clips: those to learn from; judge it on others.
         num_frames: the window, as long as the motions it shall judge.
         seed: the same seed and clips give the same recogniser on one machine.
+        steps: fewer than the recipe's ``STEPS`` for a quick look; such figures compare with no others.
     """
+    steps = STEPS if steps is None else steps
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         recogniser = Recogniser(clips.label_names)
@@ -118,8 +120,8 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0) ->
         weight = clips.labels.bincount().clamp(min=1)[clips.labels] ** -0.5
         parameters = [*recogniser.parameters(), *to_statistics.parameters()]
         optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
-        for step in tqdm(range(STEPS), "training the recogniser", leave=False, disable=None):
-            optimizer.param_groups[0]["lr"] = PEAK_LR * min((step + 1) / WARMUP_STEPS, 1) * (1 - step / STEPS)
+        for step in tqdm(range(steps), "training the recogniser", leave=False, disable=None):
+            optimizer.param_groups[0]["lr"] = PEAK_LR * min((step + 1) / WARMUP_STEPS, 1) * (1 - step / steps)
             index = torch.multinomial(weight, BATCH_SIZE, replacement=True)
             joints, mask, labels = random_windows(clips, index, num_frames, with_mirror=True)
             logits, features = recogniser(joints, mask.sum(1))

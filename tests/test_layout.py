@@ -25,7 +25,7 @@ ORDER = [
     "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets",
     "checks.tutor", "checks.start_here", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler",
     "checks.denoiser",
-    "checks.training_loop", "checks.reverse_sampler", "checks", "runs", "cli", "__main__",
+    "checks.training_loop", "checks.reverse_sampler", "checks.guidance", "checks", "runs", "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -242,6 +242,7 @@ MUST_MIRROR = {
     "04_transformer_denoiser": {"mdm_lib.model.Block", "mdm_lib.model.MDM"},
     "05_training_loop": {"mdm_lib.training.masked_mse", "mdm_lib.training.training_loss"},
     "06_reverse_sampler": {"mdm_lib.samplers.ddpm", "mdm_lib.samplers.ddim"},
+    "09_guidance_and_fast_sampling": {"mdm_lib.sampling.guided", "mdm_lib.samplers.dpm_solver"},
 }
 
 
