@@ -22,7 +22,7 @@ def guided_prediction(answer) -> str:
             refuse(got, cond + scale * (null - cond), "this goes away from the action: the difference is cond - null")
             refuse(got, null + scale * (null - cond), "this goes away from the action: the difference is cond - null")
             refuse(got, scale * cond - null, "the shares of cond and null must add up to 1: scale and 1 - scale")
-            refuse(got, null + scale * cond, "scale multiplies the difference of the two, here it multiplies cond alone")
+            refuse(got, null + scale * cond, "scale multiplies the difference; here it multiplies cond alone")
         expect_close(got, wanted, f"with scale {scale:g} at all timesteps it should be null + scale · (cond - null)")
     inside = torch.tensor([False, True, True, True, False])[:, None, None]
     guided = null + 3 * (cond - null)
@@ -80,7 +80,7 @@ def heun_step(answer) -> str:
         refuse(got, x + h * second, "only the second velocity is used; take the mean of both")
         refuse(got, there + h * (first + second) / 2, "the final step should start at x again, not at Euler's end")
         refuse(got, x + h * (first + field(there, t)) / 2, "the second question is about the time t_next")
-        refuse(got, x + h * (first + field(x, t_next)) / 2, "the second question is about where Euler's step ends, not x")
+        refuse(got, x + h * (first + field(x, t_next)) / 2, "the second question is about Euler's end, not x")
         expect_close(got, x + h * (first + second) / 2, f"from t = {t} to {t_next} it should be x + h · (v₁ + v₂) / 2")
         expect(len(asked) == 2, f"velocity is a network and costs time: two questions are enough, not {len(asked)}")
     return "two questions, the mean of their answers, in either direction"

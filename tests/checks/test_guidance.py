@@ -134,7 +134,7 @@ def test_heun_step_right(answer, capsys):
             "midpoint method",
         ),
         (changed(when=lambda t, n: t), "about the time t_next"),
-        (changed(place=lambda x, h, v: x), "where Euler's step ends"),
+        (changed(place=lambda x, h, v: x), "about Euler's end"),
         (changed(place=lambda x, h, v: x - h * v), "it should be x"),
         (lambda velocity, x, t, n: heun(velocity, x, t, n) + 0 * velocity(x, t), "two questions are enough, not 3"),
         (lambda velocity, x, t, n: x[0], "the shape should be"),
