@@ -247,6 +247,7 @@ MUST_MIRROR = {
         *("mdm_lib.metrics.gaussian_distance", "mdm_lib.metrics.frechet_distance", "mdm_lib.metrics.diversity"),
         *("mdm_lib.metrics.multimodality", "mdm_lib.metrics.skating_ratio"),
     },
+    "09_guidance_and_fast_sampling": {"mdm_lib.sampling.guided", "mdm_lib.samplers.dpm_solver"},
 }
 
 
