@@ -12,9 +12,9 @@ ROWS = ROW.findall((ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"))
 
 
 def italics(source: Path) -> set[str]:
-    """What stands in single asterisks in a chapter's prose, in lower case."""
+    """What stands in italics in a chapter's prose, in lower case."""
     prose = re.sub(r"(?ms)^(```|~~~).*?^\1", "", source.read_text(encoding="utf-8"))
-    return {words.lower() for words in re.findall(r"(?<!\*)\*([^*\n]+?)\*(?!\*)", prose)}
+    return {words.lower() for words in re.findall(r"(?<!\*)(?:\*|\*{3})([^*\n]+?)(?:\*|\*{3})(?!\*)", prose)}
 
 
 def test_rows_are_whole_and_in_order():
