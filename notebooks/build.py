@@ -196,7 +196,7 @@ def write_glance(notebook: NotebookNode, notebook_path: Path) -> None:
     content = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as picture:
         small = picture.convert("RGB")
-        small.thumbnail((400, 130), Image.Resampling.LANCZOS)
+        small.thumbnail((400, 150), Image.Resampling.LANCZOS)
         small.quantize(64).save(content, "png", optimize=True)
     write_bytes(notebook_path.parent.parent / "assets" / "glance" / f"{notebook_path.stem}.png", content.getvalue())
 
