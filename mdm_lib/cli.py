@@ -108,6 +108,9 @@ def main():
 @click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
 @click.option("--schedule", type=click.Choice(["linear", "cosine"]))
 @click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
+@click.option(
+    "--guidance", "guidance_scale", type=click.FloatRange(0), help="What its samples use unless told otherwise."
+)
 @click.option("--share", metavar="FILE", help="Write the final model there too, small, to sample from only.")
 @device_option
 @precision_option
@@ -135,7 +138,9 @@ def train(
         if resume:
             named = config.to_dict() if preset else asked
             decides_nothing = ("epochs", "guidance_scale")  # for the steps that are still to be made
-            checkpoint = resume_point(out, {n: v for n, v in named.items() if n not in decides_nothing}, device)
+            checkpoint = resume_point(
+                out, {n: v for n, v in named.items() if n in asked or n not in decides_nothing}, device
+            )
         else:
             RunFolder(out).refuse_if_used()
         config = checkpoint.config if checkpoint else config
