@@ -85,7 +85,7 @@ def main():
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    help="tiny: minutes; small: CPU, about an hour; paper: GPU.  [default: tiny]",
+    help="tiny: minutes; small: CPU, an hour or two; paper: GPU.  [default: tiny]",
 )
 @click.option("--out", default="checkpoints", metavar="FOLDER", help="Where checkpoints, log.csv and the plot go.")
 @click.option("--epochs", type=click.IntRange(1), help="Budget: passes over the clips.  [default: the preset's]")

@@ -54,7 +54,7 @@ class Config:
         return cls(**values)
 
 
-#: ``tiny`` learns on a laptop while one reads a page, ``small`` in about an hour of two CPU
+#: ``tiny`` learns on a laptop while one reads a page, ``small`` in an hour or two of two CPU
 #: cores; ``paper`` has the sizes and the length of the MDM paper's HumanAct12 runs and wants a GPU.
 PRESETS = {
     "tiny": Config(),
