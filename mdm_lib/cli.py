@@ -167,7 +167,7 @@ def _speaker(lang: str | None):
 
 def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | None, say) -> None:
     parameters = sum(p.numel() for p in trainer.model.parameters()) / 1e6
-    precision = runtime.precision_name(trainer.device, trainer.precision)
+    precision = runtime.precision_name(trainer.device, trainer.precision, trainer.config.latent_dim)
     say("start", data=clips.source, clips=len(clips), parameters=parameters, device=trainer.device, precision=precision)
     if checkpoint:
         say("resume", step=checkpoint.training["step"])

@@ -113,4 +113,5 @@ class MDM(nn.Module):
             mask = F.pad(mask, (2, 0), value=True)[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask)
-        return self.to_features(self.norm(x)[:, 2:])
+        with torch.autocast(x.device.type, enabled=False):  # rounded to bfloat16, who stands still would tremble
+            return self.to_features(self.norm(x.float())[:, 2:])

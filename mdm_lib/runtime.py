@@ -12,6 +12,8 @@ from mdm_lib.errors import InputError
 
 #: CI and impatient readers set MDM_FAST=1: long notebook cells then run a shortened version.
 FAST = os.environ.get("MDM_FAST", "") not in ("", "0")
+#: On a CPU, numbers are converted to bfloat16 and back for longer than a network narrower than this saves by it.
+WIDE_ENOUGH = 128
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -37,30 +39,35 @@ def constant(values: tuple, device: torch.device) -> torch.Tensor:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """True where the hardware multiplies bfloat16 faster than float32.
 
-    That is compute capability 8 on CUDA, and AMX on a CPU. AVX512-BF16 alone is not enough: it runs at
-    float32's rate at best, and the conversions then make a training step slower (docs/decisions.md).
+    That is compute capability 8 on CUDA; on a CPU AMX, or AVX512-BF16 if AMD made it. On Intel's, AVX512-BF16
+    alone runs at float32's rate at best, and the conversions then make a training step slower (docs/decisions.md).
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
-        return torch.cpu._is_amx_tile_supported()
+        can = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+        by_amd = can.get("sse4a", False)  # instructions that no one else ever built in
+        return torch.cpu._is_amx_tile_supported() or (by_amd and can.get("avx512_bf16", False))
     return False
 
 
-def autocast(device: torch.device, precision: str = "auto"):
+def autocast(device: torch.device, precision: str = "auto", latent_dim: int | None = None):
     """Context for the model's forward pass: bfloat16 where it is fast ("auto"), or as told.
 
     Args:
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+        latent_dim: the network's width.
     """
-    if precision_name(device, precision) == "bfloat16":
+    if precision_name(device, precision, latent_dim) == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 
-def precision_name(device: torch.device, precision: str = "auto") -> str:
+def precision_name(device: torch.device, precision: str = "auto", latent_dim: int | None = None) -> str:
     """What ``autocast`` will compute in, for messages."""
-    return "bfloat16" if precision == "bf16" or (precision == "auto" and has_fast_bfloat16(device)) else "float32"
+    pays = device.type != "cpu" or latent_dim is None or latent_dim >= WIDE_ENOUGH
+    fast = precision == "bf16" or (precision == "auto" and pays and has_fast_bfloat16(device))
+    return "bfloat16" if fast else "float32"
 
 
 @contextlib.contextmanager

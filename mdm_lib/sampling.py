@@ -90,7 +90,7 @@ def sample(
     predict = guided(checkpoint.model.eval(), labels, scale, guidance_interval, mask)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        with autocast(device, precision):
+        with autocast(device, precision, checkpoint.config.latent_dim):
             return predict(x_t, t)
 
     generator = torch.Generator(device).manual_seed(seed)  # our own, so that no other draw can disturb it

@@ -168,7 +168,7 @@ class Trainer:
         own = self._own_slice()
         x0, x_t, t, labels, mask = x0[own], x_t[own], t[own], labels[own], mask[own]
         self._seed_draws(self.step, 1 + self.rank)  # dropout differs between processes
-        with autocast(self.device, self.precision):
+        with autocast(self.device, self.precision, config.latent_dim):
             pred_x0 = self.network(x_t, t, labels, mask)
         losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
         self.usual.update(t, losses[0])

@@ -13,11 +13,25 @@ def test_device_by_name_or_best():
         runtime.pick_device("npu")
 
 
-@pytest.mark.parametrize(("amx", "expected"), [(True, "bfloat16"), (False, "float32")])
-def test_precision_follows_the_hardware(monkeypatch, amx, expected):
+@pytest.mark.parametrize(
+    ("amx", "capabilities", "expected"),
+    [
+        (True, {}, "bfloat16"),
+        (False, {"avx512_bf16": True, "sse4a": True}, "bfloat16"),  # AMD's
+        (False, {"avx512_bf16": True, "sse4a": False}, "float32"),  # Intel's
+        (False, {"avx512_bf16": False, "sse4a": True}, "float32"),
+        (False, None, "float32"),  # an older torch, which does not tell
+    ],
+)
+def test_precision_follows_the_hardware(monkeypatch, amx, capabilities, expected):
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert runtime.precision_name(CPU) == expected
+    if capabilities is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert runtime.precision_name(CPU) == runtime.precision_name(CPU, latent_dim=128) == expected
+    assert runtime.precision_name(CPU, latent_dim=64) == "float32"  # so narrow that it would be slower
     with runtime.autocast(CPU):
         assert torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype == getattr(torch, expected)
 
