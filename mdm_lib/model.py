@@ -113,5 +113,5 @@ class MDM(nn.Module):
             mask = F.pad(mask, (2, 0), value=True)[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask)
-        with torch.autocast(x.device.type, enabled=False):  # rounded to bfloat16, who stands still would tremble
+        with torch.autocast(x.device.type, enabled=False):  # velocities are small differences of its numbers
             return self.to_features(self.norm(x.float())[:, 2:])

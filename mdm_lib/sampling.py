@@ -65,7 +65,7 @@ def sample(
         num_frames: F; ``None`` is the longest of ``lengths``, or else the length the model was trained on.
         lengths: ``[N]`` real frames of each motion; frames past them are hidden from attention. ``None``: all are real.
         seed: the same seed gives the same motions on one machine.
-        precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+        precision: ``"auto"``, ``"bf16"`` or ``"fp32"``; the last step is always computed in float32.
 
     Yields:
         ``DenoisingStep``; ``checkpoint.representation.decode`` turns its features into joints.
@@ -89,8 +89,13 @@ def sample(
     mask = None if lengths is None else length_mask(torch.tensor(lengths, device=device), num_frames)
     predict = guided(checkpoint.model.eval(), labels, scale, guidance_interval, mask)
 
+    left = len(visited)  # every sampler asks once a step
+
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        with autocast(device, precision, checkpoint.config.latent_dim):
+        nonlocal left
+        left -= 1
+        # what is asked last is the answer: rounded to bfloat16, people who stand still would tremble
+        with autocast(device, precision if left else "fp32", checkpoint.config.latent_dim):
             return predict(x_t, t)
 
     generator = torch.Generator(device).manual_seed(seed)  # our own, so that no other draw can disturb it

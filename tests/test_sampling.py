@@ -403,3 +403,11 @@ def test_bfloat16_is_near_float32(checkpoint):
     exact, rough = (generate(checkpoint, "walk", precision=precision) for precision in ("fp32", "bf16"))
     assert rough.dtype == torch.float32 and not torch.equal(exact, rough)
     assert (exact - rough).norm() / exact.norm() < 0.05
+
+
+def test_the_last_step_is_in_float32(checkpoint):
+    """From the same x_t, a bfloat16 run and a float32 run must give the same answer."""
+    *_, last = sample(checkpoint, "walk", num_steps=4, precision="bf16")
+    times, action = torch.tensor([last.t]), torch.tensor([checkpoint.action_id("walk")])
+    with torch.no_grad():
+        assert torch.equal(last.pred_x0, checkpoint.model(last.x_t, times, action))
