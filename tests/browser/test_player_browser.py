@@ -300,7 +300,7 @@ def test_every_control_has_a_name_and_keeps_its_keys(open_file, clips, tmp_path)
         assert part.get_attribute("data-lm-suppress-shortcuts") == "true"
         assert part.get_attribute("aria-label") or part.text_content().strip()
     page.get_by_role("button", name="ghosts").click()
-    assert page.get_by_role("button", name="ghosts", pressed=True).count() == 1
+    page.get_by_role("button", name="ghosts", pressed=True).wait_for()  # shown with the next frame
 
 
 def test_the_same_player_twice_on_a_page(open_file, clips, tmp_path):
