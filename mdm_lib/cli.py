@@ -99,6 +99,9 @@ def main():
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.")
 @click.option("--seed", type=int)
+@click.option("--latent-dim", type=click.IntRange(2), help="Width of the Transformer, a multiple of its 4 heads.")
+@click.option("--num-layers", type=click.IntRange(1), help="Its depth.")
+@click.option("--ff-size", type=click.IntRange(1), help="Width inside its feed-forward layers.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
 @click.option(

@@ -45,6 +45,16 @@ def test_the_guidance_of_samples_is_chosen_in_training(tmp_path):
     refused(run("train", *small, "--resume", "--guidance", 2), "guidance_scale 1.75, not 2")
 
 
+def test_the_sizes_of_the_network_are_chosen_in_training(tmp_path):
+    asked = ("--data", "synthetic:36", "--steps", 1, "--batch_size", 8)
+    sizes = ("--latent_dim", 24, "--num_layers", 2, "--ff_size", 40)
+    assert run("train", *asked, *sizes, "--out", tmp_path / "fits").exit_code == 0
+    config = load_checkpoint(tmp_path / "fits/mdm_final.pth").config
+    assert (config.latent_dim, config.num_layers, config.ff_size) == (24, 2, 40)
+    refused(run("train", *asked, "--latent-dim", 50, "--out", tmp_path / "odd"), "latent_dim is 50", "multiple of the 4")
+    assert not (tmp_path / "odd").exists()
+
+
 def test_train_writes_what_it_says(trained):
     folder, output = trained
     assert re.search(r"^Epoch 2/4, Loss: \d+\.\d{4}  MSE: \d+\.\d{4}  Vel: \d+\.\d{4}$", output, re.M)

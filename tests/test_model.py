@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdm_lib import MDM, PositionalEncoding
+from mdm_lib import MDM, InputError, PositionalEncoding
 from mdm_lib.model import Block
 
 
@@ -77,6 +77,12 @@ def test_mdm_shapes_sizes_and_defaults():
     assert MDM(3, 22, latent_dim=16, num_layers=1, num_features=10)(torch.randn(1, 5, 10), t[:1], action[:1]).shape == (
         1, 5, 10,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("width, heads", [(50, 4), (33, 3)])
+def test_a_width_that_does_not_divide_says_so(width, heads):
+    with pytest.raises(InputError, match=f"latent_dim is {width}.*multiple of the {heads} heads"):
+        MDM(3, 22, latent_dim=width, num_heads=heads)
 
 
 def test_padding_cannot_be_seen():
