@@ -51,8 +51,9 @@ def test_the_sizes_of_the_network_are_chosen_in_training(tmp_path):
     assert run("train", *asked, *sizes, "--out", tmp_path / "fits").exit_code == 0
     config = load_checkpoint(tmp_path / "fits/mdm_final.pth").config
     assert (config.latent_dim, config.num_layers, config.ff_size) == (24, 2, 40)
-    refused(run("train", *asked, "--latent-dim", 50, "--out", tmp_path / "odd"), "latent_dim is 50", "multiple of the 4")
-    assert not (tmp_path / "odd").exists()
+    odd = tmp_path / "odd"
+    refused(run("train", *asked, "--latent-dim", 50, "--out", odd), "latent_dim is 50", "multiple of the 4")
+    assert not odd.exists()
 
 
 def test_train_writes_what_it_says(trained):
