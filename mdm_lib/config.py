@@ -10,6 +10,9 @@ class Config:
     """Everything that decides what a training run computes, the data apart.
 
     Two runs with equal data, ``Config`` and length give equal weights on one machine.
+
+    Raises:
+        InputError: a width that the heads cannot share, or an odd one.
     """
 
     # the denoiser (MDM, section 3 and appendix: 512 wide, 8 layers, 4 heads, ff 1024)
@@ -40,6 +43,13 @@ class Config:
     seed: int = 0
     # the sampling: what the makers of a checkpoint measured best; it changes nothing in the training
     guidance_scale: float = 1.0
+
+    def __post_init__(self):
+        # said here and not by the model, which needs nothing but torch
+        if self.latent_dim % self.num_heads or self.latent_dim % 2:
+            raise InputError(
+                f"latent_dim is {self.latent_dim}: it must be even and a multiple of the {self.num_heads} heads"
+            )
 
     def to_dict(self) -> dict:
         return asdict(self)

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mdm_lib.errors import InputError
-
 
 class PositionalEncoding(nn.Module):
     """Adds a sinusoidal code of its place to every token (Vaswani et al. 2017, section 3.5)."""
@@ -75,9 +73,6 @@ class MDM(nn.Module):
         num_joints: J.
         latent_dim, num_layers, num_heads, ff_size, dropout: sizes of the Transformer.
         num_features: D, the numbers of a frame; ``None`` means the positions, J × 3.
-
-    Raises:
-        InputError: a width that the heads cannot share, or an odd one.
     """
 
     def __init__(
@@ -85,8 +80,6 @@ class MDM(nn.Module):
         num_heads: int = 4, ff_size: int = 1024, dropout: float = 0.1, num_features: int | None = None,
     ):  # fmt: skip
         super().__init__()
-        if latent_dim % num_heads or latent_dim % 2:
-            raise InputError(f"latent_dim is {latent_dim}: it must be even and a multiple of the {num_heads} heads")
         num_features = num_joints * 3 if num_features is None else num_features
         self.null_action = num_actions
         self.action_token = nn.Embedding(num_actions + 1, latent_dim)
