@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdm_lib import MDM, InputError, PositionalEncoding
+from mdm_lib import MDM, Config, InputError, PositionalEncoding
 from mdm_lib.model import Block
 
 
@@ -82,7 +82,7 @@ def test_mdm_shapes_sizes_and_defaults():
 @pytest.mark.parametrize("width, heads", [(50, 4), (33, 3)])
 def test_a_width_that_does_not_divide_says_so(width, heads):
     with pytest.raises(InputError, match=f"latent_dim is {width}.*multiple of the {heads} heads"):
-        MDM(3, 22, latent_dim=width, num_heads=heads)
+        Config(latent_dim=width, num_heads=heads)
 
 
 def test_padding_cannot_be_seen():
