@@ -101,6 +101,6 @@ def summarise(made: list[Scores], real: list[Scores]) -> tuple[Figure, ...]:
         ours, floor = (torch.tensor([s[measure, action] for s in scores]).double() for scores in (made, real))
         interval = 1.96 * float(ours.std()) / math.sqrt(len(ours)) if len(ours) > 1 else None
         figures.append(
-            Figure(measure, action, float(ours.mean()), interval, float(floor.median()), 1.96 * float(floor.std()))
+            Figure(measure, action, float(ours.mean()), interval, float(floor.quantile(0.5)), 1.96 * float(floor.std()))
         )
     return tuple(figures)

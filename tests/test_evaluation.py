@@ -177,6 +177,7 @@ def test_means_intervals_and_medians():
     real = [{("x", ""): value} for value in (0.0, 1.0, 5.0)]
     (figure,) = summarise(made, real)
     assert figure == Figure("x", "", 2.0, pytest.approx(1.96), 1.0, pytest.approx(1.96 * 7**0.5))
+    assert summarise(made, real[1:])[0].real == 3.0  # of two, the middle between them
     assert (
         summarise(made[:1], real)[0].interval is None and "±" not in str(Scorecard({}, summarise(made[:1], real)))[:30]
     )
