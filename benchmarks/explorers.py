@@ -16,9 +16,9 @@ from common import describe, side_by_side
 from matplotlib import pyplot as plt
 
 from mdm_lib import PRESETS, load_clips, runtime, train
+from mdm_lib.motion.skeleton import BONES
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.skeleton import BONES
-from mdm_lib.widgets import attention_explorer, gallery, noise_explorer, sampler_explorer
+from mdm_lib.widgets.explorers import attention_explorer, gallery, noise_explorer, sampler_explorer
 
 
 def mover(explorer, name: str, values):

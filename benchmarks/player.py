@@ -16,7 +16,7 @@ from common import describe
 from playwright.sync_api import sync_playwright
 
 from mdm_lib import load_clips
-from mdm_lib.player import MotionPlayer
+from mdm_lib.visualise.player import MotionPlayer
 
 FRAMES, DRAWS = 60, 600
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

@@ -9,7 +9,7 @@ import click
 from common import describe
 
 from mdm_lib import load_checkpoint, load_clips, runtime
-from mdm_lib.evaluation import Judge, evaluate
+from mdm_lib.evaluation.judge import Judge, evaluate
 
 WAYS = [f"{sampler}:{steps}:1" for sampler in ("dpm_solver", "ddim", "ddpm") for steps in (10, 20, "all")] + [
     f"dpm_solver:20:{guidance}" for guidance in (1.5, 2, 3)

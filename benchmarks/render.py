@@ -16,8 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdm_lib import load_clips
-from mdm_lib.skeleton import BONES, side
-from mdm_lib.visualise import save_gif
+from mdm_lib.motion.skeleton import BONES, side
+from mdm_lib.visualise.strips import save_gif
 
 FRAMES = 60
 COLOURS = {"left": "tab:blue", "right": "tab:orange", "centre": "black"}

@@ -16,7 +16,7 @@ from common import describe, side_by_side
 from torch import nn
 
 from mdm_lib import PRESETS, load_clips, runtime
-from mdm_lib.training import Trainer
+from mdm_lib.training.trainer import Trainer
 
 BATCH, FRAMES, FEATURES, ACTIONS = 64, 60, 66, 12
 

@@ -2,13 +2,15 @@
 
 from mdm_lib.checkpoint import Checkpoint, load_checkpoint
 from mdm_lib.config import PRESETS, Config
-from mdm_lib.data import MotionClips, load_clips
+from mdm_lib.data import load_clips
 from mdm_lib.errors import InputError
 from mdm_lib.files import asset_path
 from mdm_lib.model import MDM, PositionalEncoding
+from mdm_lib.motion import MotionClips
+from mdm_lib.moved import keep_old_addresses
 from mdm_lib.sampling import generate, sample
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.training import train
+from mdm_lib.training.trainer import train
 
 __all__ = [
     "MDM",
@@ -26,3 +28,5 @@ __all__ = [
     "sample",
     "train",
 ]
+
+keep_old_addresses()

@@ -1,5 +1,5 @@
 """``python -m mdm_lib``."""
 
-from mdm_lib.cli import main
+from mdm_lib.commands.cli import main
 
 main()

@@ -1,22 +1,21 @@
 """A checkpoint: one file that holds everything that sampling, showing and resuming need."""
 
-import difflib
 import io
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from torch import Tensor
 
 from mdm_lib.config import Config
-from mdm_lib.data.clips import FPS
 from mdm_lib.errors import InputError
-from mdm_lib.features import REPRESENTATIONS, Representation
+from mdm_lib.features.joints import REPRESENTATIONS, Representation
 from mdm_lib.files import asset_path, write_atomically
 from mdm_lib.model import MDM
+from mdm_lib.motion.geometry import FPS
+from mdm_lib.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from mdm_lib.words import find_action
 
 FORMAT = 1
 KEYS = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
@@ -90,40 +89,6 @@ class Checkpoint:
             content,
         )
         return write_atomically(path, content.getbuffer())
-
-
-@torch.no_grad()
-def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, action: str | int, layer: int) -> Tensor:
-    """How much each token of one noisy motion looks at each other one, in one layer of the model.
-
-    Args:
-        x_t: ``[1, F, D]`` features at step ``t``.
-        action: name or id.
-        layer: from 0.
-
-    Returns:
-        ``[heads, F+2, F+2]`` on the CPU, rows look and sum to 1; the first two tokens are action and time.
-    """
-    model, device = checkpoint.model.eval(), checkpoint.representation.mean.device
-    times, labels = (torch.tensor([i], device=device) for i in (t, checkpoint.action_id(action)))
-    x = model.tokens(x_t.to(device), times, labels)
-    for block in model.blocks[:layer]:
-        x = block(x)
-    return model.blocks[layer].attention_map(x)[0].cpu()
-
-
-def find_action(label_names: tuple[str, ...], action: str | int) -> int:
-    """The id of an action given by name or number; an unknown one is an ``InputError`` that suggests the nearest."""
-    name = str(action).strip()
-    if name in label_names:
-        return label_names.index(name)
-    if name.lstrip("-").isdigit():
-        if 0 <= int(name) < len(label_names):
-            return int(name)
-        raise InputError(f"action id {name} is out of range; this model knows 0 to {len(label_names) - 1}")
-    near = difflib.get_close_matches(name.lower(), label_names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise InputError(f"unknown action {name!r}; {hint}This model knows: {', '.join(label_names)}")
 
 
 def build(config: Config, num_actions: int) -> tuple[Representation, MDM]:

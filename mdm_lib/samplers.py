@@ -5,7 +5,6 @@ A sampler is called as ``sampler(denoise, x, scheduler, timesteps, generator)``,
 answer. ``mdm_lib.sampling`` calls them for a checkpoint.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from mdm_lib.errors import InputError
 from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.words import known
 
 
 class DenoisingStep(NamedTuple):
@@ -135,7 +135,7 @@ def plan(
     Raises:
         InputError: unknown sampler or spacing, more steps than there are, an η where there is none.
     """
-    run, most = SAMPLERS[_known("sampler", sampler, SAMPLERS)], scheduler.num_timesteps
+    run, most = SAMPLERS[known("sampler", sampler, SAMPLERS)], scheduler.num_timesteps
     if num_steps is None:
         num_steps = most if sampler == "ddpm" else min(DEFAULT_STEPS, most)
     if not 1 <= num_steps <= most:
@@ -146,14 +146,5 @@ def plan(
         raise InputError(f"eta is {eta}, but only ddim has an eta; leave it out, or choose the sampler ddim")
     if sampler == "ddpm" and num_steps < most:
         run, eta = ddim, 1.0
-    visited = timesteps(scheduler, num_steps, _known("spacing", spacing, SPACINGS))
+    visited = timesteps(scheduler, num_steps, known("spacing", spacing, SPACINGS))
     return partial(run, eta=eta) if eta > 0 else run, visited
-
-
-def _known(what: str, name: str, names: Iterable[str]) -> str:
-    """``name``, if it is one of ``names``; else an ``InputError`` that suggests the nearest."""
-    if name in names:
-        return name
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise InputError(f"unknown {what} {name!r}; {hint}There are: {', '.join(names)}")

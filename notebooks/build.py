@@ -58,7 +58,7 @@ except ModuleNotFoundError:  # on Colab, or with this notebook alone: fetch the 
     subprocess.run(["git", "clone", "--depth", "1", course, "hmd"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "./hmd[course]"], check=True)
     sys.path.insert(0, "hmd")  # this Python started before the installation and has not seen it
-from mdm_lib.runtime import start_notebook
+from mdm_lib.notebook import start_notebook
 start_notebook(seed=0)"""
 
 

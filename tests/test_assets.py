@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mdm_lib import asset_path, generate, load_checkpoint
-from mdm_lib.metrics import bone_drift, skating_ratio
-from mdm_lib.scorecard import Scorecard
+from mdm_lib.evaluation.physics import bone_drift, skating_ratio
+from mdm_lib.evaluation.scorecard import Scorecard
 
 MODELS = {"synthetic": 6_000_000, "real_motion": 10_000_000}
 
@@ -53,4 +53,4 @@ def test_a_wheel_takes_along_what_asset_path_finds():
     wanted = {file.name for file in (root / "assets").iterdir() if file.suffix in (".pth", ".md", ".json", "")}
     named = re.findall(r'(?m)^"assets/(.+)" = "mdm_lib/assets/\1"$', (root / "pyproject.toml").read_text("utf-8"))
     assert set(named) == {name for name in wanted if (root / "assets" / name).is_file()}
-    assert {"player.js", "py.typed"} <= {file.name for file in (root / "mdm_lib").iterdir()}
+    assert {"player.js", "py.typed"} <= {file.name for file in (root / "mdm_lib").rglob("*")}

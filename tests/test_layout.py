@@ -2,10 +2,12 @@
 
 import ast
 import hashlib
+import importlib
 import os
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,45 +15,96 @@ import yaml
 from click.testing import CliRunner
 from rattler import MatchSpec
 
-from mdm_lib.cli import main
+from mdm_lib import moved
+from mdm_lib.commands.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Data flows one way: a module imports only from modules to its left.
-ORDER = [
-    "errors", "config", "runtime", "skeleton", "data.clips", "files", "data.synthetic", "data.arrays_only",
-    "data.humanact12", "data.bandai", "data.factors", "data", "features", "scheduler", "ideal", "model", "checkpoint",
-    "training", "samplers", "sampling", "recogniser", "metrics", "scorecard", "evaluation", "pictures",
-    "pictures.figure", "pictures.page", "pictures.plots", "visualise", "player", "widgets",
-    "checks.tutor", "checks.start_here", "checks.motion_data", "checks.positional_encoding", "checks.noise_scheduler",
-    "checks.denoiser", "checks.training_loop", "checks.reverse_sampler", "checks.full_training",
-    "checks.evaluation_measures", "checks.guidance", "checks", "runs", "doctor", "cli", "__main__",
-]  # fmt: skip
+PACKAGE = ROOT / "mdm_lib"
+
+#: Data flows one way: a folder (or a module that stands alone) imports from its own line and from those above it.
+LAYERS = [
+    ["errors", "config", "words", "runtime", "files", "notebook", "moved"],
+    ["scheduler", "model"],
+    ["conditions"],
+    ["samplers", "ideal", "guidance"],
+    ["motion"],
+    ["formats"],
+    ["features"],
+    ["data"],
+    ["checkpoint"],
+    ["training"],
+    ["sampling"],
+    ["visualise"],
+    ["evaluation"],
+    ["widgets"],
+    ["checks"],
+    ["commands"],
+    ["__main__"],
+]
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): p
+         for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"}  # fmt: skip
 
 
 def imports(module: str) -> set[str]:
-    """The modules of the package that a module of it imports."""
-    path = ROOT / "mdm_lib" / module.replace(".", "/")
-    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    """The modules of the package that a module of it imports, those inside functions too."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            dotted = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            # a folder of which only modules are taken is a mere address
+            dotted = inside if {name.removeprefix("mdm_lib.") for name in inside} <= set(FILES) else {node.module}
             names |= {name.removeprefix("mdm_lib.") for name in dotted if name.startswith("mdm_lib.")}
-    return names & set(ORDER)
+    return (names & set(FILES)) - {module}
 
 
-def test_every_module_has_its_place():
-    files = {p.relative_to(ROOT / "mdm_lib").with_suffix("") for p in (ROOT / "mdm_lib").rglob("*.py")}
-    modules = {".".join(f.parts).removesuffix(".__init__") for f in files} - {"__init__"}
-    assert modules == set(ORDER)
+def test_every_room_has_its_layer():
+    assert {module.split(".")[0] for module in FILES} == set(LEVEL) - ({"conditions"} - set(FILES))
 
 
-@pytest.mark.parametrize("module", ORDER)
+@pytest.mark.parametrize("module", FILES)
 def test_data_flows_one_way(module):
-    allowed = set(ORDER[: ORDER.index(module)]) | {module}
-    # a package may gather its own modules
-    assert imports(module) <= allowed | {name for name in ORDER if name.startswith(f"{module}.")}
+    own = LEVEL[module.split(".")[0]]
+    assert [name for name in imports(module) if LEVEL[name.split(".")[0]] > own] == []
+
+
+def test_there_is_no_circle():
+    """In the order in which ``TopologicalSorter`` walks, every module comes after all that it imports."""
+    assert len(list(TopologicalSorter({module: imports(module) for module in FILES}).static_order())) == len(FILES)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_files_and_functions_are_short(module):
+    """No file over 400 lines, no function over 40 lines of code (docstring, comments and blank lines apart)."""
+    source = FILES[module].read_text(encoding="utf-8")
+    assert source.count("\n") <= 400
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[ast.get_docstring(node) is not None].lineno if len(node.body) > 1 else node.body[0].lineno
+            body = [line.strip() for line in lines[first - 1 : node.end_lineno]]
+            code = [line for line in body if line and not line.startswith("#")]
+            assert len(code) <= 40, f"{node.name} has {len(code)} lines"
+
+
+def test_the_core_reads_in_one_sitting():
+    whole = ("scheduler", "model", "training.objective", "samplers", "conditions.action")
+    assert sum(FILES[name].read_text(encoding="utf-8").count("\n") for name in whole if name in FILES) <= 443
+
+
+def test_old_addresses_work():
+    """What notebooks imported before the package had folders; see ``mdm_lib.moved``."""
+    for old, places in moved.MODULES.items():
+        module = importlib.import_module(f"mdm_lib.{old}")
+        for place in places:
+            present = importlib.import_module(f"mdm_lib.{place}")
+            assert all(getattr(module, name) is getattr(present, name) for name in vars(present) if name[0] != "_")
+    for old, names in moved.NAMES.items():
+        for name in names:
+            assert getattr(importlib.import_module(f"mdm_lib.{old}"), name) is not None
+    with pytest.raises(ImportError):
+        exec("from mdm_lib.skeleton import no_such_name")
 
 
 @pytest.mark.parametrize("module", ["scheduler", "model"])

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, sample
 from mdm_lib.checkpoint import build
+from mdm_lib.guidance import guided
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
+from mdm_lib.motion.skeleton import bone_lengths, hold_bone_lengths
 from mdm_lib.samplers import (
     DEFAULT_SAMPLER,
     DEFAULT_STEPS,
@@ -25,8 +27,7 @@ from mdm_lib.samplers import (
     plan,
     timesteps,
 )
-from mdm_lib.sampling import finish, guided, hold_last_pose
-from mdm_lib.skeleton import bone_lengths, hold_bone_lengths
+from mdm_lib.sampling import finish, hold_last_pose
 
 SCHEDULES = ["linear", "cosine"]
 NAMES = ("walk", "jump", "sit")

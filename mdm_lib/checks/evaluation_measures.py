@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mdm_lib import metrics
 from mdm_lib.checks.tutor import check, expect, expect_close, refuse
+from mdm_lib.evaluation import measures
 
 
 def _draw(*shape: int, seed: int = 0) -> Tensor:
@@ -132,9 +132,9 @@ def impostor(answer) -> str:
             different <= 2 * dims,
             f"{different} of its rows are different, and at most {2 * dims} may be; did you return real features?",
         )
-        crude = metrics.frechet_distance(features.mean(0).expand(size, dims), features)
+        crude = measures.frechet_distance(features.mean(0).expand(size, dims), features)
         _explain(got, features, crude)
-        fid = metrics.frechet_distance(got, features)
+        fid = measures.frechet_distance(got, features)
         expect(
             fid < crude / 100,
             f"with {dims} numbers a motion its FID is {fid:.3g}; it should be below {crude / 100:.2g}",

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from mdm_lib.checks.tutor import check, expect, expect_close, refuse
-from mdm_lib.data.clips import centre, heading, mirror, turn
-from mdm_lib.data.synthetic import synthetic_clips
-from mdm_lib.skeleton import MIRROR
+from mdm_lib.data.synthetic.clips import synthetic_clips
+from mdm_lib.motion.geometry import centre, heading, mirror, turn
+from mdm_lib.motion.skeleton import MIRROR
 
 
 @check

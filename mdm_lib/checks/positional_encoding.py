@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mdm_lib.checks.tutor import check, expect, expect_close, refuse
-from mdm_lib.data.clips import FPS
 from mdm_lib.model import PositionalEncoding
+from mdm_lib.motion.geometry import FPS
 
 HALVES = "all sines come before all cosines; hand i owns the neighbouring columns 2i and 2i + 1"
 COSINES_FIRST = "cosines come first; the even columns 0, 2, 4, … are the sines"

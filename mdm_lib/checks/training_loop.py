@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mdm_lib.checks.tutor import check, expect, expect_close, refuse
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.training import masked_mse, training_loss
+from mdm_lib.training.objective import masked_mse, training_loss
 
 
 @check

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from mdm_lib.data.bandai import load_bandai
-from mdm_lib.data.clips import FPS, MotionClips
 from mdm_lib.data.humanact12 import download_humanact12, load_humanact12
-from mdm_lib.data.synthetic import synthetic_clips
+from mdm_lib.data.synthetic.clips import synthetic_clips
 from mdm_lib.errors import InputError
+from mdm_lib.motion.clips import MotionClips
+from mdm_lib.motion.geometry import FPS
 
 __all__ = [
     "FPS",

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mdm_lib.data.clips import FPS, MotionClips, put_on_floor
 from mdm_lib.errors import InputError
+from mdm_lib.formats.bvh import read_bvh
+from mdm_lib.motion.clips import MotionClips, put_on_floor
+from mdm_lib.motion.geometry import FPS
+from mdm_lib.motion.rotations import quaternions, rotation_matrices, slerp
+from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS, PARENTS, forward_kinematics
 from mdm_lib.runtime import is_first_process
-from mdm_lib.skeleton import JOINT, NUM_JOINTS, PARENTS, forward_kinematics
 
 SOURCE = "Bandai-Namco Research Motiondataset 1 and 2"
 
@@ -178,43 +181,14 @@ def _listed(counts: dict[str, int], at_most: int = 20) -> str:
 
 def _read_bvh(file: Path) -> Tensor:
     """``[F, 22, 3]`` joints, metres, at 20 frames a second."""
-    joints = forward_kinematics(*_smpl_pose(_resample(_keyframes(file)))).float()
+    joints = forward_kinematics(*_smpl_pose(_resample(read_bvh(file, BVH_FPS, (BVH_ROOT, *BVH_JOINTS))))).float()
     if not joints.isfinite().all():
         raise InputError(f"{file} has NaN or infinite numbers; download it again, or delete it")
     return joints
 
 
-def _keyframes(file: Path) -> Tensor:
-    """``[F, 1 + 22, 7]``: of ``BVH_ROOT`` and ``BVH_JOINTS``, position in the parent's frame and unit quaternion."""
-    try:
-        import bvhio
-    except ImportError as error:
-        raise InputError("reading BVH files needs bvhio: run `pip install bvhio`") from error
-    try:
-        if not _is_whole(file.read_text(encoding="latin1")):
-            raise ValueError("it has not the frames and channels that it announces")
-        bvh = bvhio.readAsBvh(str(file))
-    except (OSError, SyntaxError, ValueError, IndexError) as error:  # all but the first are bvhio's
-        raise InputError(f"{file} cannot be read as BVH ({error}); download it again, or delete it") from error
-    if abs(bvh.FrameTime * BVH_FPS - 1) > 0.001:
-        raise InputError(f"{file} must have {BVH_FPS} frames a second, its frame time is {bvh.FrameTime} s; delete it")
-    poses = {joint.Name: joint.Keyframes for joint, _, _ in bvh.Root.layout()}
-    if missing := {BVH_ROOT, *BVH_JOINTS} - poses.keys():
-        raise InputError(f"{file} lacks {', '.join(sorted(missing))}, so it is not of this data set; delete it")
-    numbers = [[(*pose.Position, *pose.Rotation) for pose in poses[name]] for name in (BVH_ROOT, *BVH_JOINTS)]
-    return torch.tensor(numbers, dtype=torch.float64).transpose(0, 1)
-
-
-def _is_whole(text: str) -> bool:
-    """Whether every announced frame is there with all its channels: bvhio waits for ever for a line that is not."""
-    motion = re.search(r"MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*\S+(.*)", text, re.DOTALL)
-    frames = [len(line.split()) for line in motion[2].split("\n") if line.strip()] if motion else []
-    num_channels = sum(int(count) for count in re.findall(r"CHANNELS\s+(\d+)", text))
-    return len(frames) > 0 and frames == [num_channels] * int(motion[1])
-
-
 def _resample(motion: Tensor) -> Tensor:
-    """Of ``[F, J, 7]`` (``_keyframes``), 30 frames a second → 20, ``MAX_FRAMES`` at most.
+    """Of ``[F, J, 7]`` (``read_bvh``), 30 frames a second → 20, ``MAX_FRAMES`` at most.
 
     Rotations are interpolated rather than joints, so that bones keep their length between two frames.
     """
@@ -225,7 +199,7 @@ def _resample(motion: Tensor) -> Tensor:
 
 
 def _smpl_pose(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What ``forward_kinematics`` takes (rotations, root, offsets; metres), of ``[F, 1 + 22, 7]`` (``_keyframes``).
+    """What ``forward_kinematics`` takes (rotations, root, offsets; metres), of ``[F, 1 + 22, 7]`` (``read_bvh``).
 
     The files have no ``spine2``: it is put half way from spine to chest, and does not bend.
     """
@@ -236,31 +210,3 @@ def _smpl_pose(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     offsets[:, [JOINT["spine2"], JOINT["spine3"]]] /= 2
     rotations[:, JOINT["spine2"]] = torch.eye(3, dtype=rotations.dtype)
     return rotations, hips, offsets
-
-
-# ---------------------------------------------------------------- rotations
-
-
-def quaternions(axis_angle: Tensor) -> Tensor:
-    """``[..., 3]`` axis times angle in radians → ``[..., 4]`` unit quaternions, the real part first."""
-    half = axis_angle.norm(dim=-1, keepdim=True) / 2
-    return torch.cat([half.cos(), axis_angle * (half / torch.pi).sinc() / 2], dim=-1)
-
-
-def rotation_matrices(quaternions: Tensor) -> Tensor:
-    """``[..., 4]`` unit quaternions, the real part first → ``[..., 3, 3]``."""
-    w, x, y, z = quaternions.unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
-
-
-def slerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
-    """Unit quaternions ``[..., 4]`` on the shorter way from start (part 0) to end (part 1); Shoemake 1985."""
-    cos = (start * end).sum(-1, keepdim=True)
-    angle = cos.abs().clamp(max=1).acos() / torch.pi  # at most 1/2, so that its sinc is never zero
-    near, far = (share * (share * angle).sinc() / angle.sinc() for share in (1 - part, part))
-    return near * start + far * end.where(cos >= 0, -end)

@@ -11,11 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdm_lib.data.arrays_only import read_arrays_only, unpickle_arrays
-from mdm_lib.data.clips import HUMANACT12_ACTIONS, MotionClips, put_on_floor
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
-from mdm_lib.skeleton import NUM_JOINTS
+from mdm_lib.formats.arrays_only import read_arrays_only, unpickle_arrays
+from mdm_lib.motion.clips import MotionClips, put_on_floor
+from mdm_lib.motion.skeleton import NUM_JOINTS
+
+#: HumanAct12's labels, in its order (Guo et al. 2020); the synthetic clips have the same.
+HUMANACT12_ACTIONS = (
+    "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn_steering_wheel", "phone",
+    "boxing", "throw",
+)  # fmt: skip
+
 
 FILE_NAME = "humanact12poses.pkl"
 NUM_CLIPS = 1191

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import mdm_lib
-from mdm_lib.doctor import find_chromium
+from mdm_lib.commands.doctor import find_chromium
 
 #: Milliseconds after which a wait has failed: no measure of speed, the machine may be slow and busy.
 PATIENCE = 180_000

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mdm_lib import load_clips
-from mdm_lib.player import MotionPlayer
+from mdm_lib.visualise.player import MotionPlayer
 
 MAKE_PLAYER = """
 from mdm_lib import load_clips
-from mdm_lib.player import MotionPlayer
+from mdm_lib.visualise.player import MotionPlayer
 clips = load_clips("synthetic:24")
 player = MotionPlayer(clips.joints[1, :60], captions=["walk"], playing=False)
 player

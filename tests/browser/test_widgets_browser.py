@@ -10,7 +10,8 @@ from mdm_lib import PRESETS, load_clips, train
 SET_UP = """
 from mdm_lib import load_checkpoint, load_clips
 from mdm_lib.runtime import set_threads
-from mdm_lib.widgets import attention_explorer, explore, gallery, noise_explorer, sampler_explorer
+from mdm_lib.widgets.explorers import attention_explorer, gallery, noise_explorer, sampler_explorer
+from mdm_lib.widgets.engine import explore
 set_threads(1)
 clips, checkpoint = load_clips("synthetic:60"), load_checkpoint({path!r})
 made = dict(

@@ -5,8 +5,8 @@ import torch
 
 from mdm_lib.checks import motion_data as checks
 from mdm_lib.checks.tutor import WrongAnswer
-from mdm_lib.data.clips import centre, face_forward, heading, mirror, turn
-from mdm_lib.skeleton import MIRROR
+from mdm_lib.motion.geometry import centre, face_forward, heading, mirror, turn
+from mdm_lib.motion.skeleton import MIRROR
 
 OVER_GROUND = torch.tensor([1.0, 0.0, 1.0])
 

@@ -5,7 +5,7 @@ import torch
 
 from mdm_lib.checks import training_loop as checks
 from mdm_lib.checks.tutor import WrongAnswer
-from mdm_lib.training import masked_mse, training_loss
+from mdm_lib.training.objective import masked_mse, training_loss
 
 
 def test_motion_loss_right(capsys):

@@ -1,0 +1,51 @@
+"""``mdm_lib sample``: make motions of one action."""
+
+from pathlib import Path
+
+import click
+
+from mdm_lib import runtime
+from mdm_lib.checkpoint import load_checkpoint
+from mdm_lib.commands.options import device_option, precision_option, sample_with_bar
+from mdm_lib.data import FPS
+from mdm_lib.errors import InputError
+from mdm_lib.formats.npy import save_motions
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
+@click.option("--action", help="What to do, by name: --action jump.")
+@click.option("--action-id", type=int, help="The same, by number: --action_id 3.")
+@click.option("--num-samples", type=click.IntRange(1), default=4)
+@click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
+@click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")
+@click.option("--spacing", type=click.Choice(SPACINGS), default=DEFAULT_SPACING, help="Steps even in t or in log SNR.")
+@click.option("--eta", type=float, default=0.0, help="Noise that ddim adds back, 0 to 1.")
+@click.option("--guidance", type=float, help="1: as trained; more: clearer, less varied.  [default: the checkpoint's]")
+@click.option("--frames", type=int, help="Length, 20 frames a second.  [default: the model's]")
+@click.option("--seed", type=int, default=0)
+@click.option("--output-path", metavar="FILE", help="[default: output/generated_actionA_samplesN.npy]")
+@device_option
+@precision_option
+def sample(
+    checkpoint, action, action_id, num_samples, sampler, steps, spacing, eta, guidance, frames, seed, output_path,
+    device, precision,
+):  # fmt: skip
+    """Make motions of one action: a .npy [N, frames, 22, 3] in metres, and a .json that describes it."""
+    if (action is None) == (action_id is None):
+        raise InputError("say which action: --action NAME or --action_id NUMBER")
+    runtime.set_threads()
+    model = load_checkpoint(checkpoint, runtime.pick_device(device))
+    label = model.action_id(action if action is not None else action_id)
+    route = {"sampler": sampler, "num_steps": steps, "spacing": spacing, "eta": eta}
+    guidance = model.config.guidance_scale if guidance is None else guidance
+    motions = sample_with_bar(
+        model, label, num_samples, route, guidance_scale=guidance, num_frames=frames, seed=seed, precision=precision
+    )
+    path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
+    visited = plan(model.scheduler, **route)[1]
+    made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": sampler, "timesteps": visited, "eta": eta}
+    save_motions(path, motions, [label] * num_samples, model.label_names, {**made_by, "guidance_scale": guidance})
+    click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / FPS:.1f} s each -> {path}")
+    click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")

@@ -1,0 +1,178 @@
+"""``mdm_lib train``: train a model into a folder."""
+
+import locale
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from mdm_lib import runtime
+from mdm_lib.checkpoint import Checkpoint
+from mdm_lib.commands.options import device_option, precision_option
+from mdm_lib.config import PRESETS, Config
+from mdm_lib.data import MotionClips, load_clips
+from mdm_lib.errors import InputError
+from mdm_lib.features.joints import REPRESENTATIONS
+from mdm_lib.training.run_folder import RunFolder, resume_point, run_training
+from mdm_lib.training.trainer import Trainer
+
+#: What a long run says at its start, at a checkpoint, when stopped and at its end.
+MESSAGES = {
+    "en": {
+        "start": "Training on {data}: {clips} clips, {parameters:.1f} M parameters, {device} ({precision})",
+        "resume": "Resuming at step {step}",
+        "checkpoint": "-> checkpoint: {path}",
+        "stopped": "Stopped; nothing is lost: {path}\nGo on with: python -m mdm_lib train {arguments} --resume",
+        "final": "Done. Model: {path}   loss plot: {plot}",
+        "done_already": "This run is finished at step {step}. Give a larger --steps, --epochs or --minutes to go on.",
+    },
+    "ja": {
+        "start": "学習を開始します: {data}、{clips} クリップ、パラメータ {parameters:.1f} M、{device} ({precision})",
+        "resume": "ステップ {step} から再開します",
+        "checkpoint": "-> チェックポイント: {path}",
+        "stopped": "停止しました。結果は保存済みです: {path}\n再開: python -m mdm_lib train {arguments} --resume",
+        "final": "完了しました。モデル: {path}   損失のグラフ: {plot}",
+        "done_already": "この学習はステップ {step} で完了しています。続けるには --steps などを大きくしてください。",
+    },
+}
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--data", default="synthetic", metavar="DATA", help="synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH."
+)
+@click.option("--label-names", metavar="A,B,…", help="Names of a file's labels where they are not HumanAct12's.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="tiny: minutes; small: CPU, an hour or two; paper: GPU.  [default: tiny]",
+)
+@click.option("--out", default="checkpoints", metavar="FOLDER", help="Where checkpoints, log.csv and the plot go.")
+@click.option("--epochs", type=click.IntRange(1), help="Budget: passes over the clips.  [default: the preset's]")
+@click.option("--steps", type=click.IntRange(1), help="Budget: optimiser steps.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Budget: time, made into steps once measured.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--save-every", type=click.IntRange(1), metavar="STEPS", help="Checkpoint interval.  [default: a sixth of the run]"
+)
+@click.option("--log-every", type=click.IntRange(1), default=100, metavar="STEPS", help="Console and log.csv interval.")
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.")
+@click.option("--seed", type=int)
+@click.option("--latent-dim", type=click.IntRange(2), help="Width of the Transformer, a multiple of its 4 heads.")
+@click.option("--num-layers", type=click.IntRange(1), help="Its depth.")
+@click.option("--ff-size", type=click.IntRange(1), help="Width inside its feed-forward layers.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
+@click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
+@click.option(
+    "--like-weights/--flat-weights", default=None, show_default=False,
+    help="Divide losses by what is usual at their timestep, or not.",
+)  # fmt: skip
+@click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
+@click.option("--schedule", type=click.Choice(["linear", "cosine"]))
+@click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
+@click.option(
+    "--guidance", "guidance_scale", type=click.FloatRange(0), help="What its samples use unless told otherwise."
+)
+@click.option("--share", metavar="FILE", help="Write the final model there too, small, to sample from only.")
+@device_option
+@precision_option
+@click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
+@click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
+def train(
+    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, share, device, precision,
+    compile, lang, **settings,
+):  # fmt: skip
+    """Train a model.
+
+    Without options: a tiny model on the embedded synthetic motion, a few minutes on a laptop.
+    Ctrl-C saves, and --resume goes on bit for bit.
+    """
+    if sum(budget is not None for budget in (epochs, steps, minutes)) > 1:
+        raise InputError("give one budget: --epochs, --steps or --minutes")
+    say = _speaker(lang)
+    runtime.set_threads()
+    with runtime.process_group(runtime.pick_device(device)) as device:
+        training_clips, _ = load_clips(data, label_names.split(",") if label_names else None).split()
+        clips = training_clips.balanced()
+        asked = {name: value for name, value in settings.items() if value is not None}
+        config = replace(PRESETS[preset or "tiny"], **asked)
+        checkpoint = None
+        if resume:
+            named = config.to_dict() if preset else asked
+            decides_nothing = ("epochs", "guidance_scale")  # for the steps that are still to be made
+            checkpoint = resume_point(
+                out, {n: v for n, v in named.items() if n in asked or n not in decides_nothing}, device
+            )
+        else:
+            RunFolder(out).refuse_if_used()
+        config = checkpoint.config if checkpoint else config
+        again = f"--data {data} --out {out}" + (f" --label-names {label_names}" if label_names else "")
+        _train_into(
+            out, clips, config, checkpoint, say, again, share, steps=steps, epochs=epochs, minutes=minutes,
+            log_every=log_every, save_every=save_every, device=device, precision=precision, compile=compile,
+        )  # fmt: skip
+
+
+def _speaker(lang: str | None):
+    """Print a line of ``MESSAGES`` in the language asked for, else in that of the locale."""
+    # the variables first: getlocale knows only locales that are installed
+    variables = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    place = next(filter(None, variables), None) or locale.getlocale()[0] or ""
+    lang = lang or ("ja" if place.startswith(("ja", "Japanese")) else "en")
+
+    def say(message: str, **facts) -> None:
+        if runtime.is_first_process():
+            tqdm.write(MESSAGES[lang][message].format(**facts))
+
+    return say
+
+
+def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | None, say) -> None:
+    parameters = sum(p.numel() for p in trainer.model.parameters()) / 1e6
+    precision = runtime.precision_name(trainer.device, trainer.precision, trainer.config.latent_dim)
+    say("start", data=clips.source, clips=len(clips), parameters=parameters, device=trainer.device, precision=precision)
+    if checkpoint:
+        say("resume", step=checkpoint.training["step"])
+
+
+def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, again: str, share, **options):
+    """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks.
+
+    ``again`` is what to type after ``train`` to go on with this run; ``share`` where a small copy goes in the end.
+    """
+    speaks, bar, path = runtime.is_first_process(), None, None
+    for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
+        if not speaks:
+            continue
+        if bar is None:
+            _introduce(trainer, clips, checkpoint, say)
+            bar = tqdm(initial=trainer.step - 1, unit="step", disable=None, dynamic_ncols=True, smoothing=0.05)
+        if kind == "step":
+            bar.total = trainer.total_steps
+            bar.update()
+        elif kind == "log":
+            epochs = "?" if trainer.total_steps is None else trainer.epoch_at(trainer.total_steps)
+            bar.write(
+                "Epoch {}/{}, Loss: {loss:.4f}  MSE: {mse:.4f}  Vel: {vel:.4f}".format(trainer.epoch, epochs, **row)
+            )
+        elif kind == "stopped":
+            bar.close()
+            say("stopped", path=path, arguments=again)
+            sys.exit(130)
+        elif trainer.step < trainer.total_steps:
+            say("checkpoint", path=path)
+    if bar is not None:
+        bar.close()
+        from mdm_lib.visualise.plots import plot_losses  # here, as it brings matplotlib
+
+        plot = Path(out) / "loss.png"
+        plot_losses(Path(out) / "log.csv", plot)
+        if share:
+            path = trainer.checkpoint().share(share)
+        say("final", path=path, plot=plot)
+    elif speaks:
+        say("done_already", step=checkpoint.training["step"])

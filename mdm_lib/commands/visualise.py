@@ -1,0 +1,26 @@
+"""``mdm_lib visualise``: draw motions."""
+
+from pathlib import Path
+
+import click
+
+from mdm_lib.errors import InputError
+from mdm_lib.formats.npy import load_motions
+from mdm_lib.visualise.strips import save_film_strip, save_gif
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--input", "input_path", required=True, metavar="FILE.npy", type=Path)
+@click.option(
+    "--output", metavar="FILE", type=Path, help=".gif moves, .png is a film strip.  [default: both, beside the input]"
+)
+@click.option("--title", default="")
+def visualise(input_path, output, title):
+    """Draw motions as an animated GIF and a film strip."""
+    motions, about = load_motions(input_path)
+    look = {"title": title, "lengths": about.get("lengths"), "captions": about.get("label_names")}
+    for path in [output] if output else [input_path.with_suffix(".gif"), input_path.with_suffix(".png")]:
+        if path.suffix not in (".gif", ".png"):
+            raise InputError(f"{path}: the output is a .gif (moving) or a .png (film strip)")
+        (save_gif if path.suffix == ".gif" else save_film_strip)(path, motions, **look)
+        click.echo(f"-> {path}")

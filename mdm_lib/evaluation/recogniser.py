@@ -1,0 +1,169 @@
+"""The judge of the metrics: a small network that names the action of a motion, and whose features FID compares.
+
+It is trained on the spot, on the data a model is compared with, always by the same recipe. The figures it gives can
+therefore be compared with each other, and not with those of papers, whose recognisers saw other data.
+"""
+
+import io
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mdm_lib.errors import InputError
+from mdm_lib.files import write_atomically
+from mdm_lib.motion.clips import MotionClips, random_windows
+from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
+from mdm_lib.motion.skeleton import NUM_JOINTS
+from mdm_lib.runtime import constant
+
+#: Joints against the pelvis, and their velocities.
+NUM_INPUTS = 2 * 3 * NUM_JOINTS
+WIDTH, NUM_FEATURES = 96, 64
+#: The recipe, the same for every comparison.
+STEPS, BATCH_SIZE, PEAK_LR, WARMUP_STEPS = 800, 48, 2e-3, 30
+WEIGHT_DECAY, LABEL_SMOOTHING, DROPOUT = 0.3, 0.1, 0.2
+#: Weight of the second task, see ``train_recogniser``.
+STATISTICS_WEIGHT = 0.5
+#: To be raised with every change above or in training: the figures of two versions do not compare.
+VERSION = 2
+
+
+class Recognition(NamedTuple):
+    """What the recogniser says of B motions."""
+
+    logits: Tensor  # [B, num_actions]
+    features: Tensor  # [B, NUM_FEATURES]
+
+
+class Recogniser(nn.Module):
+    """Names actions: joints ``[B, F, 22, 3]`` in metres and lengths ``[B]`` → ``Recognition``.
+
+    Convolutions over time, and a mean over the real frames. Where a motion is and where it heads does not matter;
+    how large the body is and how fast it moves does.
+    """
+
+    def __init__(self, label_names: tuple[str, ...]):
+        super().__init__()
+        self.label_names = tuple(label_names)
+        self.register_buffer("mean", torch.zeros(NUM_INPUTS))
+        self.register_buffer("std", torch.ones(NUM_INPUTS))
+        self.stem = nn.Conv1d(NUM_INPUTS, WIDTH, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 5, padding=2 * d, dilation=d) for d in (1, 2, 4))
+        self.to_features = nn.Linear(WIDTH, NUM_FEATURES)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.to_logits = nn.Linear(NUM_FEATURES, len(label_names))
+
+    def forward(self, joints: Tensor, lengths: Tensor) -> Recognition:
+        mask = length_mask(lengths, joints.shape[1])[:, None]
+        x = self.inputs(joints).mT
+        x, mask = torch.where(mask, x, 0.0), mask[:, :, ::2]  # the stem keeps every second frame
+        x = nn.functional.gelu(self.stem(x)) * mask
+        for block in self.blocks:
+            x = x + nn.functional.gelu(block(x)) * mask
+        features = self.to_features(self.dropout(x.sum(2) / mask.sum(2)))
+        return Recognition(self.to_logits(self.dropout(nn.functional.gelu(features))), features)
+
+    def inputs(self, joints: Tensor) -> Tensor:
+        """``body_view``, normalised: ``[B, F, 132]``."""
+        return (body_view(joints) - self.mean) / self.std
+
+    @torch.no_grad()
+    def recognise(self, joints: Tensor, lengths: Tensor) -> Recognition:
+        """``forward`` for any number of motions, on the CPU, without gradients."""
+        self.eval()
+        parts = [self(j.cpu(), n.cpu()) for j, n in zip(joints.split(256), lengths.split(256), strict=True)]
+        return Recognition(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to one file, atomically."""
+        content = io.BytesIO()
+        torch.save(
+            {"recogniser": VERSION, "label_names": list(self.label_names), "weights": self.state_dict()}, content
+        )
+        return write_atomically(path, content.getbuffer())
+
+
+def body_view(joints: Tensor) -> Tensor:
+    """A motion as its body sees it: ``[B, F, 22, 3]`` → ``[B, F, 132]``.
+
+    Joints against the pelvis' place on the ground (metres) and joint velocities (metres a second; of the first frame:
+    zero), both turned so that the frame's body faces +z.
+    """
+    velocity = FPS * torch.diff(joints, dim=1, prepend=joints[:, :1])
+    seen = torch.cat([joints - joints[:, :, :1] * constant(OVER_GROUND, joints.device), velocity], 2)
+    return turn(seen.flatten(0, 1)[:, None], -heading(joints).flatten()).view(*joints.shape[:2], -1)
+
+
+def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, steps: int | None = None) -> Recogniser:
+    """Train a recogniser on random windows of ``clips``, mirrored where the labels allow it; on the CPU.
+
+    It has two tasks: from its features to name the action, and to tell the mean and the deviation over time of all that
+    it sees. With the first alone, the features of one action fall together; FID then asks how typical a motion is of
+    its action, and hardly whether there is as much variety as in real motion. (docs/decisions.md has the figures.)
+
+    Args:
+        clips: those to learn from; judge it on others.
+        num_frames: the window, as long as the motions it shall judge.
+        seed: the same seed and clips give the same recogniser on one machine.
+        steps: fewer than the recipe's ``STEPS`` for a quick look; such figures compare with no others.
+    """
+    steps = STEPS if steps is None else steps
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        recogniser = Recogniser(clips.label_names)
+        to_statistics = nn.Linear(NUM_FEATURES, 2 * NUM_INPUTS)
+        _fit_normaliser(recogniser, clips, num_frames)
+        # rare actions are drawn more often than they occur, yet not as often as the others
+        weight = clips.labels.bincount().clamp(min=1)[clips.labels] ** -0.5
+        parameters = [*recogniser.parameters(), *to_statistics.parameters()]
+        optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
+        for step in tqdm(range(steps), "training the recogniser", leave=False, disable=None):
+            optimizer.param_groups[0]["lr"] = PEAK_LR * min((step + 1) / WARMUP_STEPS, 1) * (1 - step / steps)
+            index = torch.multinomial(weight, BATCH_SIZE, replacement=True)
+            joints, mask, labels = random_windows(clips, index, num_frames, with_mirror=True)
+            logits, features = recogniser(joints, mask.sum(1))
+            loss = nn.functional.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+            seen = statistics(recogniser.inputs(joints), mask)
+            loss = loss + STATISTICS_WEIGHT * nn.functional.mse_loss(to_statistics(features), seen)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+    return recogniser.eval()
+
+
+def statistics(inputs: Tensor, mask: Tensor) -> Tensor:
+    """Mean and deviation over the real frames: ``[B, F, D]``, ``[B, F]`` → ``[B, 2 D]``."""
+    weight = (mask / mask.sum(1, keepdim=True))[..., None]
+    mean = (inputs * weight).sum(1)
+    return torch.cat([mean, ((inputs - mean[:, None]).square() * weight).sum(1).sqrt()], 1)
+
+
+def _fit_normaliser(recogniser: Recogniser, clips: MotionClips, num_frames: int) -> None:
+    joints, mask, _ = random_windows(clips, torch.arange(len(clips)), num_frames, with_mirror=True)
+    inputs = body_view(joints)[mask]
+    recogniser.mean.copy_(inputs.mean(0))
+    recogniser.std.copy_(inputs.std(0).clamp(min=0.02))  # what never moves must not be blown up
+
+
+def load_recogniser(path: str | Path) -> Recogniser:
+    """Read what ``Recogniser.save`` wrote; code inside the file is never run.
+
+    Raises:
+        InputError: when there is no such file, or it is damaged or something else.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["recogniser"] != VERSION:
+            raise InputError(f"{path} is a recogniser of another version; delete it, it is trained again when needed")
+        recogniser = Recogniser(tuple(content["label_names"]))
+        recogniser.load_state_dict(content["weights"])
+    except FileNotFoundError:
+        raise InputError(f"no recogniser at {path}; train one with mdm_lib.recogniser.train_recogniser") from None
+    except (UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a recogniser, or is damaged; delete it, it is trained again") from error
+    return recogniser.eval()

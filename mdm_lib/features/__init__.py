@@ -1,0 +1,10 @@
+"""What a model sees of a motion: reversible maps between joints and normalised features."""
+
+from mdm_lib.features.joints import REPRESENTATIONS, Positions, Representation, RootVelocity
+
+__all__ = [
+    "REPRESENTATIONS",
+    "Positions",
+    "Representation",
+    "RootVelocity",
+]

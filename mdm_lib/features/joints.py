@@ -1,0 +1,92 @@
+"""What a model sees of a motion: reversible maps between joints and normalised features."""
+
+import torch
+from torch import Tensor, nn
+
+from mdm_lib.motion.geometry import OVER_GROUND
+from mdm_lib.motion.skeleton import NUM_JOINTS
+from mdm_lib.runtime import constant
+
+
+class Representation(nn.Module):
+    """A reversible map joints ``[B, F, J, 3]`` (metres, facing forward) ↔ features ``[B, F, D]``, normalised.
+
+    A subclass says how the raw features are made (``from_joints``), undone (``to_joints``), and
+    which of them share one scale (``scale_groups``). ``fit`` then learns each feature's mean and
+    each group's deviation; both are buffers, so they travel with the checkpoint.
+    """
+
+    num_features = NUM_JOINTS * 3
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(self.num_features))
+        self.register_buffer("std", torch.ones(self.num_features))
+
+    def from_joints(self, joints: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def to_joints(self, features: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def scale_groups(self) -> Tensor:
+        raise NotImplementedError
+
+    def fit(self, joints: Tensor, mask: Tensor) -> "Representation":
+        """Learn the normaliser from motions ``[B, F, J, 3]``, real frames (``mask [B, F]``) only."""
+        features = self.from_joints(joints)[mask].cpu().double()  # Apple's MPS has no float64
+        variance = features.var(0, unbiased=False)
+        groups = self.scale_groups()
+        group_variance = torch.stack([variance[groups == g].mean() for g in range(int(groups.max()) + 1)])
+        self.mean.copy_(features.mean(0))
+        # below a millimetre a feature is constant: its noise must not be blown up
+        self.std.copy_(group_variance.sqrt().clamp(min=1e-3)[groups])
+        return self
+
+    def encode(self, joints: Tensor) -> Tensor:
+        """``[B, F, J, 3]`` metres → ``[B, F, D]`` normalised."""
+        return (self.from_joints(joints) - self.mean) / self.std
+
+    def decode(self, features: Tensor) -> Tensor:
+        """``[B, F, D]`` normalised → ``[B, F, J, 3]`` metres."""
+        return self.to_joints(features * self.std + self.mean)
+
+
+class Positions(Representation):
+    """The joints' positions as they are, each number scaled by its own deviation."""
+
+    def from_joints(self, joints: Tensor) -> Tensor:
+        return joints.flatten(2)
+
+    def to_joints(self, features: Tensor) -> Tensor:
+        return features.unflatten(2, (-1, 3))
+
+    def scale_groups(self) -> Tensor:
+        return torch.arange(self.num_features)
+
+
+class RootVelocity(Representation):
+    """The pelvis by its velocity over the ground and its height; the other joints against the pelvis in x and z.
+
+    A body's shape then looks the same wherever it has walked to. One scale serves all joints, so
+    that a centimetre weighs the same in a wrist and in a hip; velocity and height have their own.
+    """
+
+    def from_joints(self, joints: Tensor) -> Tensor:
+        root = joints[:, :, :1]
+        travel = torch.diff(root, dim=1, prepend=root[:, :1])
+        over_ground = constant(OVER_GROUND, joints.device)
+        first = travel * over_ground + root * (1 - over_ground)  # (velocity x, height, velocity z)
+        return torch.cat([first, joints[:, :, 1:] - root * over_ground], dim=2).flatten(2)
+
+    def to_joints(self, features: Tensor) -> Tensor:
+        first, others = features.unflatten(2, (-1, 3)).tensor_split([1], dim=2)
+        over_ground = constant(OVER_GROUND, features.device)
+        travelled = first.cumsum(1) * over_ground
+        return torch.cat([travelled + first * (1 - over_ground), others + travelled], dim=2)
+
+    def scale_groups(self) -> Tensor:
+        return torch.tensor([0, 1, 0] + [2] * (self.num_features - 3))
+
+
+REPRESENTATIONS = {"positions": Positions, "root_velocity": RootVelocity}

@@ -1,0 +1,47 @@
+"""Motion as such, whatever file or model it comes from: skeleton, geometry, rotations, clips."""
+
+from mdm_lib.motion.clips import MotionClips, cut_windows, first_clip, mirror_labels, put_on_floor, random_windows
+from mdm_lib.motion.geometry import FPS, OVER_GROUND, centre, face_forward, heading, length_mask, mirror, turn
+from mdm_lib.motion.rotations import quaternions, rotation_matrices, slerp
+from mdm_lib.motion.skeleton import (
+    BONES,
+    JOINT,
+    JOINT_NAMES,
+    MIRROR,
+    NUM_JOINTS,
+    PARENTS,
+    bone_lengths,
+    forward_kinematics,
+    hold_bone_lengths,
+    side,
+)
+
+__all__ = [
+    "BONES",
+    "FPS",
+    "JOINT",
+    "JOINT_NAMES",
+    "MIRROR",
+    "NUM_JOINTS",
+    "OVER_GROUND",
+    "PARENTS",
+    "MotionClips",
+    "bone_lengths",
+    "centre",
+    "cut_windows",
+    "face_forward",
+    "first_clip",
+    "forward_kinematics",
+    "heading",
+    "hold_bone_lengths",
+    "length_mask",
+    "mirror",
+    "mirror_labels",
+    "put_on_floor",
+    "quaternions",
+    "random_windows",
+    "rotation_matrices",
+    "side",
+    "slerp",
+    "turn",
+]

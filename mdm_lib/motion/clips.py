@@ -1,0 +1,187 @@
+"""``MotionClips``, the one container of motion, and what is done to clips before a model sees them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from mdm_lib.errors import InputError
+from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
+from mdm_lib.motion.skeleton import JOINT, JOINT_NAMES, NUM_JOINTS
+from mdm_lib.runtime import constant
+
+
+@dataclass(frozen=True)
+class MotionClips:
+    """N motion clips as one padded tensor.
+
+    Args:
+        joints: ``[N, F, 22, 3]`` metres, y up, 20 frames a second. F is the longest clip's length;
+            frames at and past a clip's length are padding (zeros).
+        lengths: ``[N]`` int64, real frames of each clip.
+        labels: ``[N]`` int64, indices into ``label_names``.
+        label_names: the actions.
+        source: what this is, in a few words, for messages and model cards.
+        factors: what is known of how each clip came about; each value is ``[N]``.
+
+    Raises:
+        InputError: when a clip has NaN, fewer than 2 frames, another number of joints, or a label
+            without a name. The message names the clip.
+    """
+
+    joints: Tensor
+    lengths: Tensor
+    labels: Tensor
+    label_names: tuple[str, ...]
+    source: str = "motion clips"
+    factors: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if len(self) == 0:
+            raise InputError(f"{self.source}: there are no clips in it")
+        if self.joints.dim() != 4 or self.joints.shape[2:] != (NUM_JOINTS, 3):
+            raise InputError(
+                f"{self.source}: clips must be [frames, {NUM_JOINTS}, 3], these are {list(self.joints.shape[1:])}; "
+                f"bring them to SMPL's first {NUM_JOINTS} joints (mdm_lib.skeleton.JOINT_NAMES)"
+            )
+        checks = {
+            "has fewer than 2 frames; leave it out": self.lengths < 2,
+            f"has a label out of range; labels are 0 to {len(self.label_names) - 1}": (self.labels < 0)
+            | (self.labels >= len(self.label_names)),
+            "has NaN or infinite coordinates; repair it or leave it out": ~self.joints.isfinite().flatten(1).all(1),
+        }
+        for complaint, bad in checks.items():
+            if bad.any():
+                raise InputError(f"{self.source}: clip {int(bad.nonzero()[0])} {complaint}")
+
+    @classmethod
+    def from_list(cls, clips: list[Tensor], labels, label_names, source: str = "motion clips") -> "MotionClips":
+        """From N clips ``[F_i, 22, 3]`` of different lengths."""
+        for index, clip in enumerate(clips):
+            if clip.dim() != 3 or clip.shape[1:] != (NUM_JOINTS, 3):
+                raise InputError(
+                    f"{source}: clip {index} must be [frames, {NUM_JOINTS} joints, 3], it is {list(clip.shape)}; "
+                    f"bring it to SMPL's first {NUM_JOINTS} joints (mdm_lib.skeleton.JOINT_NAMES)"
+                )
+        if not clips:
+            raise InputError(f"{source}: there are no clips in it")
+        joints = torch.nn.utils.rnn.pad_sequence([clip.float() for clip in clips], batch_first=True)
+        lengths = torch.tensor([len(clip) for clip in clips])
+        return cls(joints, lengths, torch.as_tensor(labels).long(), tuple(label_names), source)
+
+    #: every door brings its motion to this rate and this skeleton
+    fps = FPS
+    joint_names = JOINT_NAMES
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @property
+    def mask(self) -> Tensor:
+        """``[N, F]`` bool, True = real frame."""
+        return length_mask(self.lengths, self.joints.shape[1])
+
+    def select(self, index: Tensor) -> "MotionClips":
+        """The clips at ``index`` (integers or bools), in that order."""
+        factors = {name: value[index] for name, value in self.factors.items()}
+        return replace(
+            self, joints=self.joints[index], lengths=self.lengths[index], labels=self.labels[index], factors=factors
+        )
+
+    def split(self, held_out: float = 0.2, seed: int = 0) -> tuple["MotionClips", "MotionClips"]:
+        """Training and held-out clips, drawn within each action, the same for everybody with the same seed."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        order = order[self.labels[order].argsort(stable=True)]  # action by action, shuffled within
+        rank = torch.cat([torch.arange(int(n)) for n in self.labels.bincount() if n > 0])
+        size = self.labels.bincount()[self.labels[order]]
+        # even a rare action is judged on one clip, unless it has no other to learn from
+        is_held_out = rank < (size * held_out).round().clamp(min=1).minimum(size - 1)
+        return self.select(order[~is_held_out].sort().values), self.select(order[is_held_out].sort().values)
+
+    def balanced(self) -> "MotionClips":
+        """Clips of rare actions several times over, so that no action has fewer than about half of the commonest's."""
+        count = self.labels.bincount()
+        times = (count.max() / 2 / count.clamp(min=1)).round().long().clamp(min=1)
+        return self.select(torch.arange(len(self)).repeat_interleave(times[self.labels]))
+
+    def fingerprint(self) -> str:
+        """A short name for exactly these clips, by which a resumed training knows its data again."""
+        digest = hashlib.sha256(repr(self.label_names).encode())
+        for tensor in (self.joints, self.lengths, self.labels):
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def to(self, device) -> "MotionClips":
+        return replace(
+            self, joints=self.joints.to(device), lengths=self.lengths.to(device), labels=self.labels.to(device)
+        )
+
+
+def put_on_floor(clips: MotionClips) -> MotionClips:
+    """Shift each clip up or down so that it stands on y = 0.
+
+    That is the height over which the lowest of ankles and feet (joints, not soles) is in 95 % of the frames. Taking
+    the very lowest instead would let one misjudged frame lift the whole clip; on clean studio motion the two differ
+    by less than a centimetre.
+    """
+    feet = [JOINT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("ankle", "foot")]
+    lowest = clips.joints[:, :, feet, 1].amin(2).masked_fill(~clips.mask, torch.nan)
+    floor = lowest.nanquantile(0.05, dim=1)[:, None] * clips.mask  # padding stays at zero
+    joints = torch.stack([clips.joints[..., 0], clips.joints[..., 1] - floor[..., None], clips.joints[..., 2]], dim=-1)
+    return replace(clips, joints=joints)
+
+
+@lru_cache
+def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
+    """What each action is called in the mirror, as its id; -1 where there is no name for it.
+
+    "walk-left" becomes "walk-right"; "wave" stays; a "kick left" without a "kick right" cannot be mirrored.
+    """
+    swap = str.maketrans({"\0": "right", "\1": "left"})
+    mirrored = [name.replace("left", "\0").replace("right", "\1").translate(swap) for name in label_names]
+    return tuple(label_names.index(name) if name in label_names else -1 for name in mirrored)
+
+
+def random_windows(
+    clips: MotionClips, index: Tensor, num_frames: int, with_mirror: bool, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A training batch: a random window of each chosen clip, facing forward, mirrored half of the time.
+
+    Args:
+        index: ``[B]`` which clips.
+        num_frames: F, the window; shorter clips are padded.
+
+    Returns:
+        joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame), labels ``[B]``.
+    """
+    device, labels = index.device, clips.labels[index]
+    draws = torch.rand(2, len(index), generator=generator, device=device)
+    slack = (clips.lengths[index] - num_frames).clamp(min=0)
+    joints, mask = cut_windows(clips, index, (draws[0] * (slack + 1)).long(), num_frames)
+    if with_mirror:
+        mirrored = constant(mirror_labels(clips.label_names), device)[labels]
+        flip = (draws[1] < 0.5) & (mirrored >= 0)
+        joints = torch.where(flip[:, None, None, None], mirror(joints), joints)
+        labels = torch.where(flip, mirrored, labels)
+    return joints, mask, labels
+
+
+def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
+    """Frames ``start … start + num_frames`` of each chosen clip, facing forward.
+
+    Returns:
+        joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame).
+    """
+    frames = start[:, None] + torch.arange(num_frames, device=index.device)
+    mask = frames < clips.lengths[index][:, None]
+    frames = torch.minimum(frames, clips.lengths[index][:, None] - 1)  # padding repeats the last pose and is masked
+    return face_forward(clips.joints[index[:, None], frames]), mask
+
+
+def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
+    """The first clip of an action, facing forward, real frames only: ``[1, F, 22, 3]``, F at most ``num_frames``."""
+    index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
+    length = int(clips.lengths[index])
+    return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]

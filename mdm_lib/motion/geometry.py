@@ -1,0 +1,51 @@
+"""Where motion stands and faces: frames and masks, centring, heading, turning, mirroring."""
+
+import torch
+from torch import Tensor
+
+from mdm_lib.motion.skeleton import JOINT, MIRROR
+from mdm_lib.runtime import constant
+
+FPS = 20
+#: Multiplying by it leaves what a point has over the ground, without its height.
+OVER_GROUND = (1.0, 0.0, 1.0)
+
+
+def length_mask(lengths: Tensor, num_frames: int) -> Tensor:
+    """``[B]`` lengths → ``[B, F]`` bool, True = real frame."""
+    return torch.arange(num_frames, device=lengths.device) < lengths[:, None]
+
+
+def centre(joints: Tensor) -> Tensor:
+    """Move motions ``[B, F, J, 3]`` so that the first frame's pelvis stands over the origin; heights stay."""
+    return joints - joints[:, :1, :1] * constant(OVER_GROUND, joints.device)
+
+
+def heading(joints: Tensor) -> Tensor:
+    """Where the body faces, as an angle about y: 0 is +z, a quarter turn to the left is +π/2.
+
+    Args:
+        joints: ``[..., J, 3]``.
+
+    Returns:
+        ``[...]`` radians, from the line through hips and shoulders.
+    """
+    left = sum(joints[..., JOINT[f"left_{j}"], :] - joints[..., JOINT[f"right_{j}"], :] for j in ("hip", "shoulder"))
+    return torch.atan2(-left[..., 2], left[..., 0])
+
+
+def turn(joints: Tensor, angle: Tensor) -> Tensor:
+    """Turn motions ``[B, F, J, 3]`` about the vertical axis by ``angle [B]`` radians (a rotation, never a mirror)."""
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    rotation = torch.stack([cos, zero, sin, zero, zero + 1, zero, -sin, zero, cos], -1).view(-1, 1, 3, 3)
+    return joints @ rotation.mT
+
+
+def face_forward(joints: Tensor) -> Tensor:
+    """Centre motions ``[B, F, J, 3]`` and turn them so that the first frame faces +z."""
+    return turn(centre(joints), -heading(joints[:, 0]))
+
+
+def mirror(joints: Tensor) -> Tensor:
+    """The motion seen in a mirror, ``[..., J, 3]``: x negated *and* left joints exchanged with right ones."""
+    return joints[..., constant(MIRROR, joints.device), :] * constant((-1.0, 1.0, 1.0), joints.device)

@@ -1,1 +1,0 @@
-"""How a pose becomes pixels; ``mdm_lib.visualise`` is what one calls."""

@@ -1,0 +1,289 @@
+"""The training loop: draw t and noise, hide the motion in it, learn to answer with the motion."""
+
+import copy
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from mdm_lib.checkpoint import Checkpoint, build
+from mdm_lib.config import PRESETS, Config
+from mdm_lib.errors import InputError
+from mdm_lib.features.joints import Representation
+from mdm_lib.motion.clips import MotionClips, cut_windows, random_windows
+from mdm_lib.motion.geometry import mirror
+from mdm_lib.runtime import autocast, pick_device
+from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.training.objective import UsualLoss, learning_rate, training_loss
+
+#: A budget in minutes becomes a number of steps after this many measured ones.
+WARMING_STEPS, MEASURED_STEPS = 3, 20
+
+
+class NonFiniteLoss(InputError):
+    """The loss became NaN or infinite; the weights from there on are of no use."""
+
+
+def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:
+    """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only."""
+    everyone = torch.arange(len(clips), device=clips.joints.device)
+    slack = (clips.lengths - num_frames).clamp(min=0)
+    windows = [cut_windows(clips, everyone, start, num_frames) for start in (slack * 0, slack // 2, slack)]
+    joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
+    if with_mirror:
+        joints, mask = torch.cat([joints, mirror(joints)]), torch.cat([mask, mask])
+    representation.to(joints.device).fit(joints, mask)
+
+
+class Trainer:
+    """All that changes while a model trains, and the one step that changes it.
+
+    Every random draw of step n comes from a generator seeded by (``config.seed``, n), so the
+    seed and the step *are* the random state: a resumed run draws what an uninterrupted one would.
+
+    Attributes:
+        step: optimiser steps done. total_steps: steps of the whole run, ``None`` while unknown.
+        model, ema: the trained weights, and their moving average, which is what one samples from.
+    """
+
+    def __init__(
+        self, clips: MotionClips, config: Config, total_steps: int | None = None, *,
+        device: torch.device | None = None, precision: str = "auto", compile: bool = False,
+    ):  # fmt: skip
+        self.config, self.total_steps, self.precision = config, total_steps, precision
+        self.device = pick_device() if device is None else device
+        self.source, self.fingerprint = clips.source, clips.fingerprint()
+        self.clips = clips.to(self.device)
+        self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        if config.batch_size % self.world_size:
+            raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
+
+        torch.manual_seed(config.seed)
+        self.representation, self.model = build(config, len(clips.label_names))
+        fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
+        self.model.to(self.device).train()
+        self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.scheduler = NoiseScheduler(config.num_timesteps, config.schedule).to(self.device)
+        self.usual = UsualLoss(config.num_timesteps, self.device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=self.device.type != "mps"
+        )
+        network = torch.compile(self.model) if compile else self.model
+        self.network = DistributedDataParallel(network) if self.world_size > 1 else network
+        self.step = 0
+        self.recent: deque[Tensor] = deque(maxlen=1000)  # (loss, mse, vel) of steps not yet read, on the device
+        self._orders: dict[int, Tensor] = {}
+
+    @property
+    def epoch(self) -> int:
+        """The pass over the clips that the last step was in, counted from 1."""
+        return self.epoch_at(self.step)
+
+    def epoch_at(self, step: int) -> int:
+        """The pass over the clips that a step is in, counted from 1."""
+        return max(0, step * self.config.batch_size - 1) // len(self.clips) + 1
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return learning_rate(max(0, self.step - 1), self.total_steps, self.config)
+
+    def advance(self, batch: tuple[Tensor, Tensor, Tensor] | None = None) -> None:
+        """One optimiser step. Nothing here waits for the device.
+
+        Args:
+            batch: features ``[B, F, D]``, mask ``[B, F]`` and labels ``[B]`` to learn from instead of this step's own
+                clips; timesteps and noise then come from torch's generator as it stands.
+        """
+        config = self.config
+        x0, mask, labels = batch or self._draw_batch()
+        noise = torch.randn_like(x0)
+        t = torch.randint(config.num_timesteps, (len(x0),), device=self.device)
+        dropped = torch.rand(len(x0), device=self.device) < config.cond_mask_prob
+        labels = torch.where(dropped, self.model.null_action, labels)
+        x_t = self.scheduler.add_noise(x0, noise, t)
+
+        own = self._own_slice()
+        x0, x_t, t, labels, mask = x0[own], x_t[own], t[own], labels[own], mask[own]
+        self._seed_draws(self.step, 1 + self.rank)  # dropout differs between processes
+        with autocast(self.device, self.precision, config.latent_dim):
+            pred_x0 = self.network(x_t, t, labels, mask)
+        losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
+        self.usual.update(t, losses[0])
+        weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.like_weights else 1.0
+
+        self.optimizer.zero_grad(set_to_none=True)
+        (weight * losses[0]).mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.total_steps, config)
+        self.optimizer.step()
+        self.step += 1
+        self._update_ema()
+        self.recent.append(losses.detach().mean(1))
+
+    def losses(self) -> dict[str, float]:
+        """Mean ``loss``, ``mse`` and ``vel`` of the steps since they were last read, unweighed. Waits for the device.
+
+        Raises:
+            NonFiniteLoss: when one of them is not a number; the message names the step.
+        """
+        recent = torch.stack(list(self.recent))
+        if self.world_size > 1:
+            dist.all_reduce(recent)
+            recent /= self.world_size
+        bad = (~recent.isfinite()).any(1).nonzero()
+        if len(bad):
+            step = self.step - len(recent) + int(bad[0]) + 1
+            rate = learning_rate(step - 1, self.total_steps, self.config)
+            raise NonFiniteLoss(f"the loss is not a number at step {step} (learning rate {rate:.2g})")
+        self.recent.clear()
+        return dict(zip(("loss", "mse", "vel"), recent.cpu().double().mean(0).tolist(), strict=True))
+
+    def checkpoint(self) -> Checkpoint:
+        """A copy of everything, to sample from, to save, or to resume."""
+        training = {
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "fingerprint": self.fingerprint,
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "usual": [self.usual.mean, self.usual.seen],
+            "recent": list(self.recent),
+        }
+        return Checkpoint(
+            self.config, self.clips.label_names, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
+            self.source, copy.deepcopy(training),
+        )  # fmt: skip
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from ``checkpoint`` as if training had never stopped.
+
+        Raises:
+            InputError: it holds no training state, or it was trained on other clips.
+        """
+        training = checkpoint.resumable()
+        if training["fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"the checkpoint was trained on other data ({checkpoint.source}) than this ({self.source}); "
+                "give the same --data, or train into another folder"
+            )
+        self.model.load_state_dict(training["weights"])
+        self.ema.load_state_dict(checkpoint.model.state_dict())
+        self.representation.load_state_dict(checkpoint.representation.state_dict())
+        self.optimizer.load_state_dict(training["optimizer"])
+        self.usual.mean, self.usual.seen = (part.to(self.device, copy=True) for part in training["usual"])
+        self.recent.extend(training["recent"])
+        self.step = training["step"]
+
+    def _draw_batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Features ``[B, F, D]``, mask ``[B, F]`` and labels ``[B]`` of this step, the same in every process."""
+        self._seed_draws(self.step, 0)
+        size = self.config.batch_size
+        index = self._clip_stream(self.step * size, size)
+        joints, mask, labels = random_windows(self.clips, index, self.config.num_frames, self.config.mirror)
+        return self.representation.encode(joints), mask, labels
+
+    def _clip_stream(self, start: int, size: int) -> Tensor:
+        """Clips number ``start … start + size`` of an endless stream that shows every clip once an epoch."""
+        parts = []
+        while size > 0:
+            epoch, offset = divmod(start, len(self.clips))
+            parts.append(self._order(epoch)[offset : offset + size])
+            start, size = start + len(parts[-1]), size - len(parts[-1])
+        return torch.cat(parts)
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:  # drawn and sent to the device once an epoch
+            generator = torch.Generator().manual_seed(_mix(self.config.seed, epoch, 2**32 - 1))
+            self._orders = {epoch: torch.randperm(len(self.clips), generator=generator).to(self.device)}
+        return self._orders[epoch]
+
+    def _seed_draws(self, *key: int) -> None:
+        torch.manual_seed(_mix(self.config.seed, *key))
+
+    def _own_slice(self) -> slice:
+        size = self.config.batch_size // self.world_size
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        """Exponential moving average of the weights, with a warm-up that forgets the random start."""
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        for average, weight in zip(self.ema.parameters(), self.model.parameters(), strict=True):
+            average.lerp_(weight, 1 - decay)
+
+
+def _mix(*key: int) -> int:
+    """A well-mixed 32-bit seed from small numbers (neighbouring raw seeds would give related streams)."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def steps_for_epochs(epochs: int, clips: MotionClips, config: Config) -> int:
+    """Optimiser steps that show every clip ``epochs`` times."""
+    return math.ceil(epochs * len(clips) / config.batch_size)
+
+
+def train(
+    clips: MotionClips, config: Config = PRESETS["tiny"], *,
+    steps: int | None = None, epochs: int | None = None, minutes: float | None = None,
+    resume: Checkpoint | None = None, device: torch.device | None = None,
+    precision: str = "auto", compile: bool = False,
+) -> Iterator[Trainer]:  # fmt: skip
+    """Train, yielding the ``Trainer`` after every step; stop by leaving the loop.
+
+    Args:
+        clips: the training clips.
+        steps, epochs, minutes: the budget, one of them; ``config.epochs`` when none is given. Minutes become
+            a fixed number of steps once a few have been measured, so the result depends on that number alone.
+        resume: a checkpoint of an earlier run on the same clips; its own recipe holds, and its budget unless
+            another is given.
+        precision: ``"auto"`` (bfloat16 where the hardware is fast at it), ``"bf16"`` or ``"fp32"``.
+
+    Yields:
+        the same ``Trainer`` each time. ``.step``, ``.epoch``, ``.lr`` cost nothing; ``.losses()`` waits for the
+        device, so read it every N steps; ``.checkpoint()`` is what ``sample`` takes.
+    """
+    config = config if resume is None else resume.config
+    if steps is None and minutes is None:
+        if epochs is None and resume is not None:
+            steps = resume.resumable()["total_steps"]
+        steps = steps or steps_for_epochs(epochs or config.epochs, clips, config)
+    trainer = Trainer(clips, config, steps, device=device, precision=precision, compile=compile)
+    if resume is not None:
+        trainer.resume(resume)
+    begun, first_step, measured_from = time.perf_counter(), trainer.step, 0.0
+    while trainer.total_steps is None or trainer.step < trainer.total_steps:
+        trainer.advance()
+        done = trainer.step - first_step
+        if done == WARMING_STEPS:
+            _wait_for(trainer.device)
+            measured_from = time.perf_counter()
+        if trainer.total_steps is None and done >= WARMING_STEPS + MEASURED_STEPS:
+            _wait_for(trainer.device)
+            seconds_a_step = (time.perf_counter() - measured_from) / (done - WARMING_STEPS)
+            left = minutes * 60 - (time.perf_counter() - begun)
+            trainer.total_steps = agreed(trainer.step + max(0, round(left / seconds_a_step)))
+        yield trainer
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def agreed(number):
+    """The first process's number, in every process."""
+    if not dist.is_initialized():
+        return number
+    box = [number]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]

@@ -1,0 +1,385 @@
+"""``explore``: a few controls, and what a function makes of their values, in a notebook."""
+
+import inspect
+import math
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from html import escape
+from io import BytesIO
+from itertools import takewhile
+from threading import RLock, Thread
+from time import monotonic
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+from IPython import get_ipython
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from traitlets import List, Unicode
+
+from mdm_lib.errors import InputError
+from mdm_lib.visualise.player import MotionPlayer
+from mdm_lib.visualise.plots import BLUE
+from mdm_lib.visualise.strips import film_strip
+
+#: Between two pictures of long work lie at least so many seconds: more could not be seen, and would slow it down.
+REDRAW_AFTER = 0.1
+#: Pixels of the picture that a stored notebook keeps.
+STILL_WIDTH = 1000
+
+
+class Motion(NamedTuple):
+    """A motion for ``explore`` to show, where the joints alone do not say enough."""
+
+    joints: np.ndarray | Tensor  # [N, F, 22, 3] or [F, 22, 3], metres
+    captions: Sequence[str] | None = None  # one a motion
+    frame: int | None = None  # when it changes, the player stops and jumps there
+    columns: int | None = None  # at most so many motions side by side
+
+
+def explore(fn: Callable, **controls) -> "Explorer":
+    """Show what ``fn`` makes of the controls' values, anew whenever one of them changes.
+
+    Args:
+        fn: is called with the values by name. It returns a picture (Pillow image or matplotlib figure), a motion
+            (``[F, 22, 3]`` or ``[N, F, 22, 3]`` array, tensor or ``Motion``), or a dict or sequence of these, which
+            are shown side by side. A generator function yields ``(progress 0 … 1, one of these or None)``: then a
+            bar shows how far it is, and it is left where it is as soon as a control changes.
+        controls: each a widget, ``(low, high)`` or ``(low, high, step)`` for a slider, a list or tuple of words or a
+            dict for a menu, a bool for a tick box.
+
+    Where a reader sits at a browser, a generator function works in a thread of its own, from the first call on: the
+    explorer is there at once, its bar moves, and other cells can run. Its errors are shown where the picture would
+    be, and a cell that needs its result asks for ``.wait()``. Where nobody looks on (a script, or a notebook that is
+    executed to be stored or tested), the work is done before this returns: a stored output then carries the finished
+    picture, and a first call that fails fails its cell. ``_somebody_looks_on`` tells the two apart.
+
+    Raises:
+        InputError: for a control that is none of these.
+        Exception: what ``fn`` raises in the first call, unless a thread works. Later errors are shown, and kept in
+            ``.error``.
+    """
+    slow = inspect.isgeneratorfunction(fn)
+    return Explorer(fn, {name: _control(name, spec, slow) for name, spec in controls.items()})
+
+
+class Explorer(widgets.VBox):
+    """What ``explore`` returns.
+
+    Attributes:
+        controls: the widgets by name.
+        stage: what is shown; ``stage.items`` are its ``Image`` widgets and players by name.
+        error: what ``fn`` raised last time, or ``None``.
+        busy: whether a picture is still to come.
+    """
+
+    def __init__(self, fn: Callable, controls: dict[str, widgets.Widget]):
+        self.fn, self.controls, self.error = fn, controls, None
+        self._newest: Iterator[tuple] | None = None  # the work that counts; all other is left at its next yield
+        self._ended: Iterator[tuple] | None = None  # the work that was shown to its end
+        self._alone = RLock()  # one piece of work at a time: the next one waits until the last has been left
+        self._thread: Thread | None = None
+        self._bar = widgets.FloatProgress(max=1.0, layout=widgets.Layout(width="100%", height="14px", margin="0"))
+        self._bar.style.bar_color = BLUE
+        self._bar.layout.visibility = "hidden"  # its place is kept, so that nothing jumps
+        self._complaint = widgets.HTML()
+        self._complaint.layout.display = "none"
+        self.stage = Stage()
+        columns = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(270px, 1fr))", width="100%")
+        panel = widgets.GridBox(list(controls.values()), layout=columns)
+        bar = [self._bar] if inspect.isgeneratorfunction(fn) else []
+        super().__init__([panel, *bar, self._complaint, self.stage, self.stage.names])
+        self.add_class("mdm-explorer")
+        for control in controls.values():
+            control.observe(self._refresh, "value")
+        _leave_last_run(self)
+        self._refresh()
+        if self._thread is None and self.error is not None:
+            raise self.error
+
+    def values(self) -> dict:
+        """What the controls say now."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a picture is still to come."""
+        return self._newest not in (None, self._ended)
+
+    def wait(self) -> "Explorer":
+        """Wait for the picture that is still to come; raises what ``fn`` raised."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join()
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def close(self):
+        """Leave the work that goes on, and close the widget."""
+        self._newest = None
+        super().close()
+
+    def _refresh(self, _change=None):
+        """Begin anew with the present values."""
+        self._newest = work = self._work(self.values())
+        if inspect.isgeneratorfunction(self.fn) and _somebody_looks_on():
+            self._thread = Thread(target=self._finish, args=(work,), daemon=True)
+            self._thread.start()
+        else:
+            self._finish(work)
+
+    def _work(self, values: dict) -> Iterator[tuple]:
+        """``fn`` as a generator of (progress, picture), whichever kind it is."""
+        result = self.fn(**values)
+        if inspect.isgeneratorfunction(self.fn):
+            yield from result
+        else:
+            yield 1.0, result
+
+    def _finish(self, work: Iterator[tuple]):
+        """Show ``work`` to its end, or leave it once it is not the newest any more."""
+        with self._alone, closing(work):
+            error = None
+            try:
+                self._show(work)
+            except Exception as raised:  # whatever a reader's function raises is for the reader to see
+                error = raised
+            if self._newest is work:
+                self._end(error)
+                self._ended = work
+            elif self._newest is None:
+                self._bar.layout.visibility = "hidden"
+
+    def _show(self, work: Iterator[tuple]):
+        """Show what ``work`` yields while it is the newest; its last picture in any case."""
+        if self._newest is not work:
+            return
+        self._bar.layout.visibility = "visible"
+        drawn_at, waiting = -math.inf, None
+        for progress, picture in takewhile(lambda _: self._newest is work, work):
+            self._bar.value = progress
+            waiting = waiting if picture is None else picture
+            if waiting is not None and monotonic() - drawn_at > REDRAW_AFTER:
+                self.stage.show(waiting)
+                drawn_at, waiting = monotonic(), None
+        if waiting is not None and self._newest is work:
+            self.stage.show(waiting)
+
+    def _end(self, error: Exception | None):
+        """All is shown, or there is an error in place of the picture."""
+        self.error, self._complaint.value = error, "" if error is None else _complaint(error)
+        self._bar.layout.visibility = "hidden"
+        self._complaint.layout.display = "none" if error is None else None
+        self.stage.layout.display = None if error is None else "none"
+
+    def __repr__(self) -> str:
+        return f"<Explorer of {', '.join(self.controls)}>"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget, and what it shows now as one picture, for where widgets cannot run."""
+        data = super()._repr_mimebundle_(**kwargs)
+        if self.busy or self.error is not None or not self.stage.items:
+            return data
+        data["image/png"] = b64encode(self.stage.png()).decode()
+        values = ", ".join(f"{name} {value}" for name, value in self.values().items())
+        return data, {"image/png": {"alt": f"{'; '.join(self.stage.items)}, for {values}"}}
+
+
+def _request() -> dict:
+    """The message that a notebook's kernel works on now; empty outside of a kernel."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    return {} if kernel is None else kernel.get_parent()
+
+
+def _somebody_looks_on() -> bool:
+    """Whether a reader sits at a browser, to see how work goes on and to change its course.
+
+    Who asks the kernel to run a cell says whether anybody could answer a question of its code: JupyterLab, Colab and
+    VS Code do, and nbclient, nbval and papermill say no (``allow_stdin`` of Jupyter's messages). A moved control is
+    another kind of message, which only a browser sends.
+    """
+    request = _request()
+    return bool(request) and request["content"].get("allow_stdin", True)
+
+
+#: All explorers, each with the cell that made it and the run of that cell.
+_made_in = WeakKeyDictionary()
+
+
+def _leave_last_run(explorer: Explorer):
+    """A cell that runs again ends the work of the explorers it made last time: they are not there to be seen."""
+    request = _request()
+    cell, run = request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
+    for older, (its_cell, its_run) in list(_made_in.items()):
+        if cell is not None and its_cell == cell and its_run != run:
+            older._newest = None
+    _made_in[explorer] = cell, run
+
+
+class Stage(widgets.Box):
+    """Pictures and players side by side, below one another where there is no room; updated in place."""
+
+    def __init__(self):
+        super().__init__(layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
+        self.items: dict[str, widgets.Image | MotionPlayer] = {}
+        self.names = _Names()
+
+    def show(self, result):
+        """``result`` as ``explore`` describes it. The widgets stay when names and kinds are those of last time."""
+        parts = {name: _picture_or_motion(part) for name, part in _named(result).items()}
+        kinds = [(name, isinstance(part, Motion)) for name, part in parts.items()]
+        if kinds != [(name, isinstance(item, MotionPlayer)) for name, item in self.items.items()]:
+            self.items = {name: _make_item(part) for name, part in parts.items()}
+            self.children = list(self.items.values())
+            self.names.pictures = [name for name, part in parts.items() if not isinstance(part, Motion)]
+            self._asked = {}
+        for name, part in parts.items():
+            if isinstance(part, Motion):
+                self._show_motion(name, part)
+            else:
+                self.items[name].value = part
+
+    def _show_motion(self, name: str, motion: Motion):
+        self.items[name].update(motion.joints, captions=motion.captions)
+        if motion.frame is not None and motion.frame != self._asked.get(name):
+            self.items[name].playing = False
+            self.items[name].frame = self._asked[name] = motion.frame
+
+    def png(self) -> bytes:
+        """All that is shown in one picture, as a stored notebook keeps it; players as their film strips."""
+        pictures = [_still(item) for item in self.items.values()]
+        size = max(p.width for p in pictures), sum(p.height for p in pictures)
+        whole, top = Image.new("RGB", size, "white"), 0
+        for picture in pictures:
+            whole.paste(picture, (0, top))
+            top += picture.height
+        return _png(whole.quantize(128, dither=Image.Dither.NONE))
+
+
+class _Names(anywidget.AnyWidget):
+    """Nothing to see: it names pictures and sliders for screen readers, which ipywidgets leaves out."""
+
+    pictures = List(Unicode()).tag(sync=True)
+    _esm = """
+    function name_all(root, pictures) {
+      root.querySelectorAll("img.widget-image").forEach((image, i) => { image.alt = pictures[i] ?? ""; });
+      for (const slider of root.querySelectorAll("[role=slider]:not([aria-label])")) {
+        const label = slider.closest(".jupyter-widgets")?.querySelector(".widget-label");
+        slider.setAttribute("aria-label", label?.textContent ?? "");
+        // JupyterLab would take the arrow keys for itself
+        slider.setAttribute("data-lm-suppress-shortcuts", "true");
+      }
+    }
+    export default { render({ model, el }) {
+      el.style.display = "none";
+      const observer = new MutationObserver(update);
+      function update() {
+        const root = el.closest(".mdm-explorer");
+        if (root) name_all(root, model.get("pictures"));
+      }
+      const waiting = setInterval(() => {  // the widgets arrive one by one, in any order
+        const root = el.closest(".mdm-explorer");
+        if (!root) return;
+        clearInterval(waiting);
+        observer.observe(root, { childList: true, subtree: true });
+        update();
+      }, 50);
+      model.on("change:pictures", update);
+      return () => { clearInterval(waiting); observer.disconnect(); model.off("change:pictures", update); };
+    } };
+    """
+
+
+def _control(name: str, spec, slow: bool) -> widgets.Widget:
+    """The widget that a control's specification stands for, labelled with its name unless it has a label."""
+    if isinstance(spec, widgets.Widget):
+        control = spec
+    elif isinstance(spec, bool):
+        control = widgets.Checkbox(spec, indent=False)
+    elif isinstance(spec, dict) or (isinstance(spec, (list, tuple)) and spec and all(isinstance(s, str) for s in spec)):
+        control = widgets.Dropdown(options=spec)
+    elif isinstance(spec, tuple) and len(spec) in (2, 3) and all(isinstance(s, (int, float)) for s in spec):
+        kind = widgets.IntSlider if all(isinstance(s, int) for s in spec) else widgets.FloatSlider
+        step = spec[2] if len(spec) == 3 else (1 if kind is widgets.IntSlider else (spec[1] - spec[0]) / 100)
+        control = kind(min=spec[0], max=spec[1], step=step, value=spec[0])
+    else:
+        raise InputError(
+            f"control {name!r} is {spec!r}; give a widget, (low, high[, step]), a list of words, a dict or a bool"
+        )
+    if not control.description:
+        control.description = name.replace("_", " ")
+        control.layout = widgets.Layout(width="auto", margin="2px 12px 2px 0")
+        control.style.description_width = "72px"
+    if hasattr(control, "continuous_update"):
+        # while the kernel works, ipywidgets' browser side holds all but the newest value back, so quick work
+        # does not queue up; long work gives way, and would begin anew at every pixel
+        control.continuous_update = not slow
+    return control
+
+
+def _complaint(error: Exception) -> str:
+    """An error as HTML: one line, and for other than a reader's mistake, the traceback folded away."""
+    if isinstance(error, InputError):
+        line, details = str(error), ""
+    else:
+        line = f"{type(error).__name__}: {error}"
+        lines = escape("".join(traceback.format_exception(error)))
+        details = f'<details><summary>Traceback</summary><pre style="white-space: pre-wrap">{lines}</pre></details>'
+    red = "color: #b3261e; background: #fdecea; border-left: 4px solid #b3261e; padding: 4px 10px; line-height: 1.5"
+    return f'<div role="alert" style="{red}"><b>{escape(line)}</b>{details}</div>'
+
+
+def _named(result) -> dict:
+    if isinstance(result, dict):
+        return result
+    if isinstance(result, (list, tuple)) and not isinstance(result, Motion):
+        return {f"part {i}": part for i, part in enumerate(result, 1)}
+    return {"picture": result}
+
+
+def _picture_or_motion(part) -> bytes | Motion:
+    """A picture as the bytes of a PNG, a motion as a ``Motion``."""
+    if isinstance(part, Motion):
+        return part
+    if isinstance(part, (np.ndarray, Tensor)):
+        return Motion(part)
+    if isinstance(part, Figure):
+        canvas = FigureCanvasAgg(part)
+        canvas.draw()
+        return _png(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+    if isinstance(part, Image.Image):
+        return _png(part)
+    raise InputError(f"explore can show pictures, figures and motions, not {type(part).__name__}")
+
+
+def _make_item(part: bytes | Motion) -> widgets.Image | MotionPlayer:
+    if isinstance(part, Motion):
+        player = MotionPlayer(part.joints, captions=part.captions)
+        # the player's panels are 150 px wide or wider: in this width one column more has no room
+        width = 900 if part.columns is None else 150 * (part.columns + 1)
+        player.layout = widgets.Layout(flex="1 1 320px", min_width="0", max_width=f"{width}px")
+        return player
+    return widgets.Image(value=part, format="png", layout=widgets.Layout(max_width="100%", height="auto"))
+
+
+def _still(item: widgets.Image | MotionPlayer) -> Image.Image:
+    if isinstance(item, MotionPlayer):
+        still = film_strip(item.motion, item._scene["lengths"], captions=item._scene["captions"], num_poses=6)
+    else:
+        still = Image.open(BytesIO(item.value))
+    if still.width > STILL_WIDTH:
+        still = still.convert("RGB").resize((STILL_WIDTH, round(still.height * STILL_WIDTH / still.width)))
+    return still.convert("RGB")
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = BytesIO()
+    picture.save(content, "PNG", compress_level=4)
+    return content.getvalue()

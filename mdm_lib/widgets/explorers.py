@@ -1,0 +1,153 @@
+"""Explorers: a few controls, and what a function makes of their values, in a notebook.
+
+``explore(fn, **controls)`` is the one piece of machinery; the four explorers below it only wire it to the package.
+All of them work without a browser too: set a control's ``value`` and look at what is shown.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import ipywidgets as widgets
+import torch
+from torch import Tensor
+
+from mdm_lib.checkpoint import Checkpoint
+from mdm_lib.features.joints import REPRESENTATIONS
+from mdm_lib.motion.clips import MotionClips, first_clip
+from mdm_lib.motion.skeleton import JOINT
+from mdm_lib.notebook import fixed_noise
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
+from mdm_lib.sampling import finish, sample
+from mdm_lib.scheduler import NoiseScheduler
+from mdm_lib.visualise.inspect import attention
+from mdm_lib.visualise.plots import plot_attention, plot_noise
+from mdm_lib.visualise.strips import film_strip
+from mdm_lib.widgets.engine import Explorer, Motion, explore
+
+# The explorers ------------------------------------------------------------------------------------------------------
+
+
+def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation: str = "root_velocity") -> Explorer:
+    """Noise is added to a clip: the skeleton, one joint's height, and where on the schedule one is.
+
+    Args:
+        clips: the first clip of each action can be picked.
+        num_timesteps: T.
+        representation: the features that the noise is added to, a key of ``mdm_lib.features.REPRESENTATIONS``.
+    """
+    features = REPRESENTATIONS[representation]().fit(clips.joints, clips.mask)
+    scheduler = lru_cache(NoiseScheduler)
+
+    def show(action, schedule, joint, t):
+        joints = first_clip(clips, action)
+        x0 = features.encode(joints)
+        x_t = scheduler(num_timesteps, schedule).add_noise(x0, fixed_noise(x0), torch.tensor([t]))
+        height, alphas = 3 * JOINT[joint] + 1, scheduler(num_timesteps, schedule).alphas_cumprod
+        name = f"{joint.replace('_', ' ')}, height"
+        plot = plot_noise(x0[0, :, height], x_t[0, :, height], name, alphas, t)
+        both = torch.cat([joints, features.decode(x_t)])
+        return {"x0, x_t, alpha-bar and SNR": plot, "skeleton": Motion(both, ["x0", f"x_t, t = {t}"])}
+
+    return explore(
+        show, action=actions_of(clips), schedule=["linear", "cosine"], joint=["right_wrist", "left_foot", "head"],
+        t=widgets.IntSlider(num_timesteps // 4, 0, num_timesteps - 1),
+    )  # fmt: skip
+
+
+def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
+    """Which frames of a noisy clip each frame looks at, in every layer and head of a model."""
+    config, device = checkpoint.config, checkpoint.representation.mean.device
+
+    def show(action, layer, head, t, frame):
+        joints = first_clip(clips, action, config.num_frames)
+        frame = min(frame, joints.shape[1] - 1)
+        x0 = checkpoint.representation.encode(joints.to(device))
+        x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), torch.tensor([t], device=device))
+        weights = attention(checkpoint, x_t, t, action, layer - 1)[head - 1]
+        return {"attention": plot_attention(weights, frame), "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
+
+    return explore(
+        show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),
+        t=widgets.IntSlider(config.num_timesteps // 4, 0, config.num_timesteps - 1),
+        frame=widgets.IntSlider(config.num_frames // 2, 0, config.num_frames - 1),
+    )  # fmt: skip
+
+
+def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
+    """Sample a motion, then go back and forth through the steps that made it: x_t beside pred_x0."""
+    num_timesteps = checkpoint.config.num_timesteps
+    few = min(DEFAULT_STEPS, num_timesteps)
+
+    @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
+    def begin(action, sampler, num_steps, guidance, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
+        options = {"sampler": sampler, "num_steps": num_steps, "guidance_scale": guidance, "seed": seed}
+        return [], sample(checkpoint, action, **options)
+
+    def show(action, sampler, steps, guidance, seed, step):
+        made, coming = begin(action, sampler, None if sampler == "ddpm" else steps, guidance, seed)
+        for new in coming:
+            made.append(new)
+            yield len(made) / shown.max, show_step(made[min(step, len(made)) - 1])
+        yield 1.0, show_step(made[step - 1])
+
+    def show_step(step: DenoisingStep) -> dict:
+        return {"x_t and pred_x0": noisy_and_clean(checkpoint, step)}
+
+    sampler = widgets.Dropdown(options=list(SAMPLERS), value=DEFAULT_SAMPLER)
+    steps = widgets.IntSlider(few, 1, min(100, num_timesteps))
+    guidance = widgets.FloatSlider(checkpoint.config.guidance_scale, min=0, max=5, step=0.5)
+    shown = widgets.IntSlider(few, 1, few)
+
+    def fit(_change):
+        """As many steps can be looked at as the sampler makes; a new motion begins with the last one."""
+        steps.disabled = sampler.value == "ddpm"
+        shown.max = num_timesteps if sampler.value == "ddpm" else steps.value
+        shown.value = shown.max
+
+    sampler.observe(fit, "value")  # before ``explore`` does, so that it finds the slider fitted
+    steps.observe(fit, "value")
+    actions = list(checkpoint.label_names)
+    return explore(
+        show, action=actions, sampler=sampler, steps=steps, guidance=guidance, seed=(0, 20), step=shown
+    )  # fmt: skip
+
+
+def gallery(
+    checkpoint: Checkpoint, actions: Sequence[str | int] | None = None, seeds: Sequence[int] = (0, 1, 2)
+) -> Explorer:
+    """Several actions (the first three by default), several seeds of each, all in one player or film strip."""
+    ids = [checkpoint.action_id(action) for action in (range(3) if actions is None else actions)]
+    captions = [f"{checkpoint.label_names[i]}, seed {seed}" for seed in seeds for i in ids]
+
+    @lru_cache(maxsize=4)
+    def begin(num_steps) -> list[Tensor]:
+        return []
+
+    def show(steps, view):
+        made = begin(steps)  # one batch [actions, F, 22, 3] a seed
+        while len(made) < len(seeds):
+            for i, step in enumerate(sample(checkpoint, ids, num_steps=steps, seed=seeds[len(made)]), 1):
+                pred_x0 = step.pred_x0
+                yield (len(made) + i / steps) / len(seeds), None
+            made.append(finish(checkpoint, pred_x0))
+        motions = torch.cat(made)
+        strips = view == "film strips"
+        picture = film_strip(motions, captions=captions) if strips else Motion(motions, captions, columns=len(ids))
+        yield 1.0, {"samples": picture}
+
+    most = min(50, checkpoint.config.num_timesteps)
+    return explore(show, steps=widgets.IntSlider(min(10, most), 1, most), view=["player", "film strips"])
+
+
+# What they compute --------------------------------------------------------------------------------------------------
+
+
+def actions_of(clips: MotionClips) -> list[str]:
+    """The names of the actions that have a clip."""
+    return [clips.label_names[i] for i in clips.labels.unique().tolist()]
+
+
+def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
+    """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, 22, 3]``."""
+    joints = torch.cat([checkpoint.representation.decode(step.x_t[:1]).cpu(), finish(checkpoint, step.pred_x0[:1])])
+    return Motion(joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])

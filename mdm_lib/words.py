@@ -1,0 +1,33 @@
+"""Names that people type: one that is unknown gets a line that suggests the nearest of those there are."""
+
+import difflib
+from collections.abc import Sequence
+
+from mdm_lib.errors import InputError
+
+
+def known(what: str, name: str, names: Sequence[str]) -> str:
+    """``name``, if it is one of ``names``.
+
+    Raises:
+        InputError: if it is not; the message suggests the nearest and lists them all.
+    """
+    if name in names:
+        return name
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"unknown {what} {name!r}; {hint}There are: {', '.join(names)}")
+
+
+def find_action(label_names: Sequence[str], action: str | int) -> int:
+    """The id of an action given by name or number.
+
+    Raises:
+        InputError: for a name that is not there, or a number out of range.
+    """
+    name = str(action).strip()
+    if name.lstrip("-").isdigit() and name not in label_names:
+        if 0 <= int(name) < len(label_names):
+            return int(name)
+        raise InputError(f"action id {name} is out of range; there are 0 to {len(label_names) - 1}")
+    return label_names.index(known("action", name, label_names))

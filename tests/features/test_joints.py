@@ -1,0 +1,42 @@
+"""The representations, and their normaliser."""
+
+import pytest
+import torch
+from helpers import some_clips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdm_lib.features.joints import REPRESENTATIONS
+from mdm_lib.motion.clips import cut_windows  # fmt: skip
+from mdm_lib.motion.geometry import centre
+
+
+@pytest.mark.parametrize("name", list(REPRESENTATIONS))
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), frames=st.integers(2, 40))
+def test_representations_are_reversible(name, seed, frames):
+    joints = centre(torch.randn(3, frames, 22, 3, generator=torch.Generator().manual_seed(seed)))
+    representation = REPRESENTATIONS[name]().fit(joints, torch.ones(3, frames, dtype=torch.bool))
+    torch.testing.assert_close(representation.decode(representation.encode(joints)), joints, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(REPRESENTATIONS))
+def test_the_normaliser_sees_real_frames_only(name):
+    clips = some_clips()
+    joints, mask = cut_windows(clips, torch.arange(4), torch.zeros(4, dtype=torch.long), 40)
+    polluted = torch.where(mask[:, :, None, None], joints, torch.tensor(1e6))
+    clean, same = (REPRESENTATIONS[name]().fit(j, mask) for j in (joints, polluted))
+    if name == "positions":
+        torch.testing.assert_close(clean.mean, same.mean)
+        torch.testing.assert_close(clean.std, same.std)
+    features = clean.encode(joints)[mask]
+    assert features.mean(0).abs().max() < 1e-3
+    assert features.isfinite().all()
+
+
+def test_root_velocity_does_not_see_where_it_walked():
+    """Two equal strides at two places look the same but for the start."""
+    joints = some_clips().joints[:1, :20]
+    representation = REPRESENTATIONS["root_velocity"]()
+    there = representation.encode(joints + torch.tensor([3.0, 0.0, -2.0]))
+    torch.testing.assert_close(representation.encode(joints), there, atol=1e-4, rtol=0)
