@@ -2,8 +2,8 @@
 
     python benchmarks/against.py ../other-checkout [--data bandai:FILE] [--repeats 5]
 
-In each tree, by turns: 50 training steps of `tiny` and `small` on the synthetic clips (and on --data, if given), and the
-motions of both shipped models for three seeds and three samplers, in float32. Numbers are compared to the last bit.
+In each tree, by turns: 50 training steps of `tiny` and `small` on the synthetic clips (and on --data, if given), and
+the motions of both shipped models for three seeds and three samplers, in float32. Numbers are compared to the last bit.
 Seconds are the median of the repeats, a process of its own each time, so that a busy moment of the machine hits both.
 """
 

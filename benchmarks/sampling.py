@@ -12,6 +12,7 @@ from training_step import ACTIONS, FEATURES, FRAMES, PlainDenoiser
 
 from mdm_lib import PRESETS, Checkpoint, generate, runtime
 from mdm_lib.checkpoint import build
+from mdm_lib.conditions import ActionVocabulary
 from mdm_lib.samplers import DEFAULT_SAMPLER, plan
 from mdm_lib.scheduler import NoiseScheduler
 
@@ -21,8 +22,9 @@ SAMPLES, PLAIN_STEPS = 4, 50
 def untrained() -> Checkpoint:
     """A checkpoint of the paper's sizes."""
     config = PRESETS["paper"]
-    representation, model = build(config, ACTIONS)
-    return Checkpoint(config, tuple(f"action {i}" for i in range(ACTIONS)), representation, model, "untrained")
+    vocabulary = ActionVocabulary(tuple(f"action {i}" for i in range(ACTIONS)))
+    representation, model = build(config, vocabulary)
+    return Checkpoint(config, vocabulary, representation, model, "untrained")
 
 
 def plain_sampling():

@@ -7,6 +7,7 @@ from pickle import UnpicklingError
 
 import torch
 
+from mdm_lib.conditions import VOCABULARIES, ActionVocabulary
 from mdm_lib.config import Config
 from mdm_lib.errors import InputError
 from mdm_lib.features.joints import REPRESENTATIONS, Representation
@@ -17,8 +18,9 @@ from mdm_lib.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action
 
-FORMAT = 1
-KEYS = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
+#: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
+FORMAT = 2
+KEYS = {"config", "condition", "skeleton", "fps", "source", "normaliser", "model", "training"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Checkpoint:
 
     Args:
         config: the recipe it was made by.
-        label_names: the actions, in the order of their ids.
+        vocabulary: what the model can be told; see ``mdm_lib.conditions``.
         representation: joints ↔ features, with its fitted normaliser.
         model: the denoiser, with the averaged (EMA) weights.
         source: the data it was trained on, in a few words.
@@ -35,7 +37,7 @@ class Checkpoint:
     """
 
     config: Config
-    label_names: tuple[str, ...]
+    vocabulary: ActionVocabulary
     representation: Representation
     model: MDM
     source: str
@@ -52,6 +54,11 @@ class Checkpoint:
         if self.training is None:
             raise InputError("this checkpoint was made to be shared and cannot be resumed; train anew")
         return self.training
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The actions, in the order of their ids."""
+        return self.vocabulary.names
 
     def action_id(self, action: str | int) -> int:
         """The id of an action given by name or number."""
@@ -78,7 +85,7 @@ class Checkpoint:
             {
                 "format": FORMAT,
                 "config": self.config.to_dict(),
-                "label_names": list(self.label_names),
+                "condition": self.vocabulary.to_plain(),
                 "skeleton": {"joint_names": list(JOINT_NAMES), "parents": list(PARENTS)},
                 "fps": FPS,
                 "source": self.source,
@@ -91,12 +98,12 @@ class Checkpoint:
         return write_atomically(path, content.getbuffer())
 
 
-def build(config: Config, num_actions: int) -> tuple[Representation, MDM]:
+def build(config: Config, vocabulary: ActionVocabulary) -> tuple[Representation, MDM]:
     """An untrained model and its representation, of the sizes that ``config`` names."""
     representation = REPRESENTATIONS[config.representation]()
     model = MDM(
-        num_actions, NUM_JOINTS, config.latent_dim, config.num_layers, config.num_heads, config.ff_size,
-        config.dropout, num_features=representation.num_features,
+        0, NUM_JOINTS, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
+        num_features=representation.num_features, condition=vocabulary.condition(config.latent_dim),
     )  # fmt: skip
     return representation, model
 
@@ -114,6 +121,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         raise InputError(
             f"{path} has format {content['format']}, this version reads up to {FORMAT}; update mdm_lib to open it"
         )
+    content = _migrated(content)
     if missing := sorted(KEYS - set(content)):
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     skeleton = content["skeleton"]
@@ -123,15 +131,30 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
             f"this version needs SMPL's first {NUM_JOINTS} joints"
         )
     config = Config.from_dict(content["config"])
-    representation, model = build(config, len(content["label_names"]))
+    vocabulary = VOCABULARIES[config.condition].from_plain(content["condition"])
+    representation, model = build(config, vocabulary)
     try:
         representation.load_state_dict(content["normaliser"])
         model.load_state_dict(content["model"])
     except RuntimeError as error:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew") from error
-    return Checkpoint(
-        config, tuple(content["label_names"]), representation, model.eval(), content["source"], content["training"]
-    ).to(device)
+    return Checkpoint(config, vocabulary, representation, model.eval(), content["source"], content["training"]).to(
+        device
+    )
+
+
+def _migrated(content: dict) -> dict:
+    """What a file of an older format would hold in this one."""
+    if content["format"] == 1 and KEYS - {"condition"} <= set(content) and "label_names" in content:
+        content = {**content, "condition": content["label_names"], "model": _renamed(content["model"])}
+        if content["training"] is not None:
+            content["training"] = {**content["training"], "weights": _renamed(content["training"]["weights"])}
+    return content
+
+
+def _renamed(weights: dict) -> dict:
+    """Weights by their present names: the table of actions has moved into the condition."""
+    return {{"action_token.weight": "condition.table.weight"}.get(name, name): value for name, value in weights.items()}
 
 
 def saved_step(path: Path) -> int:

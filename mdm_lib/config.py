@@ -23,6 +23,7 @@ class Config:
     dropout: float = 0.0
     # the motion it sees
     representation: str = "root_velocity"
+    condition: str = "action"
     num_frames: int = 60
     mirror: bool = True
     # the diffusion

@@ -8,11 +8,22 @@ can be seen apart from a network's.
 They compute in float64, as likelihoods in thousands of dimensions differ by millions: on a CPU or CUDA.
 """
 
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdm_lib.errors import InputError
 from mdm_lib.scheduler import NoiseScheduler
+
+
+class _Labels(NamedTuple):
+    """What is dropped of labels: they become ``null``."""
+
+    null: int
+
+    def drop(self, label: Tensor, where: Tensor) -> Tensor:
+        return torch.where(where, self.null, label)
 
 
 class IdealForClips:
@@ -27,29 +38,43 @@ class IdealForClips:
     Args:
         scheduler: gives α and σ.
         clips: ``[n, F, D]`` features.
-        labels: ``[n]`` actions of the clips, for a condition.
+        told: ``[n, ...]`` what a model would be told of each clip, such as its label.
+        condition: the condition whose ``drop`` says what "nothing in particular" looks like; by default that of labels.
     """
 
-    def __init__(self, scheduler: NoiseScheduler, clips: Tensor, labels: Tensor | None = None):
+    def __init__(
+        self, scheduler: NoiseScheduler, clips: Tensor, told: Tensor | None = None, condition: nn.Module | None = None
+    ):
         self.scheduler = scheduler
         self.clips = clips.double()
-        self.labels = torch.zeros(len(clips), dtype=torch.long, device=clips.device) if labels is None else labels
-        self.null_action = int(self.labels.max()) + 1
+        self.told = torch.zeros(len(clips), dtype=torch.long, device=clips.device) if told is None else told
+        self.condition = _Labels(int(self.told.max()) + 1) if condition is None else condition
 
-    def __call__(self, x_t: Tensor, t: Tensor, action: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """``x_t [N, F, D]``, ``t [N]`` → ``[N, F, D]``.
 
         Args:
-            action: ``[N]``, only clips of this label count; ``null_action`` or ``None``: all do.
+            condition: ``[N, ...]``, only clips of which this is told count; where it is dropped, or ``None``: all do.
             mask: ``[N, F]`` bool, True = real frame; the others tell nothing about the clip.
+
+        Raises:
+            InputError: for a condition that no clip fulfils.
         """
         weights = self.log_likelihood(x_t, t, mask)
-        if action is not None:
-            fits = (self.labels == action[:, None]) | (action == self.null_action)[:, None]
+        if condition is not None:
+            fits = self.fits(condition)
             if not fits.any(1).all():
-                raise InputError(f"no clip has label {int(action[~fits.any(1)][0])}; labels are those of the clips")
+                unknown = condition[~fits.any(1)][0].tolist()
+                raise InputError(f"no clip has the condition {unknown}; ask for one that a clip has")
             weights = weights.masked_fill(~fits, -torch.inf)
         return torch.einsum("ni,ifd->nfd", weights.softmax(1), self.clips).to(x_t.dtype)
+
+    def fits(self, condition: Tensor) -> Tensor:
+        """Which clips count for each ``condition [N, ...]``: ``[N, n]`` bool."""
+        everywhere = torch.ones(len(condition), dtype=torch.bool, device=condition.device)
+        dropped = self.condition.drop(condition, everywhere)
+        asked, none, told = (each.reshape(len(each), -1) for each in (condition, dropped, self.told))
+        return (asked[:, None] == told).all(-1) | (asked == none).all(-1)[:, None]
 
     def log_likelihood(self, x_t: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
         """log N(x_t; α x_i, σ²) of every clip but for a constant a row, ``[N, n]``.

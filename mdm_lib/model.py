@@ -65,24 +65,46 @@ class Block(nn.Module):
         return scores.softmax(-1)
 
 
+class ActionCondition(nn.Module):
+    """An action as one token: a row of a table, whose last row stands for "no action in particular".
+
+    Any module with these two methods and two attributes is a condition, see ``mdm_lib.conditions``.
+    """
+
+    name, num_tokens = "action", 1
+
+    def __init__(self, num_actions: int, latent_dim: int):
+        super().__init__()
+        self.null_action = num_actions
+        self.table = nn.Embedding(num_actions + 1, latent_dim)
+
+    def forward(self, action: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``action [B]`` → tokens ``[B, 1, E]``; and which may be looked at: ``None``, all."""
+        return self.table(action)[:, None], None
+
+    def drop(self, action: Tensor, where: Tensor) -> Tensor:
+        """``action [B]``, replaced by the null action where ``where [B]`` is True."""
+        return torch.where(where, self.null_action, action)
+
+
 class MDM(nn.Module):
-    """Human Motion Diffusion Model (Tevet et al. 2023, section 3), conditioned on an action.
+    """Human Motion Diffusion Model (Tevet et al. 2023, section 3), whatever it is conditioned on.
 
     Args:
-        num_actions: number of labels; one more row of the table is the dropped condition.
+        num_actions: number of labels, for the condition that is made where none is given.
         num_joints: J.
-        latent_dim, num_layers, num_heads, ff_size, dropout: sizes of the Transformer.
+        latent_dim, num_layers, num_heads, ff_size, dropout: sizes of the Transformer; the defaults are the paper's.
         num_features: D, the numbers of a frame; ``None`` means the positions, J × 3.
+        condition: a module ``c -> (tokens [B, K, E], which may be looked at [B, K])``; ``None``: ``ActionCondition``.
     """
 
     def __init__(
-        self, num_actions: int, num_joints: int, latent_dim: int = 512, num_layers: int = 8,
-        num_heads: int = 4, ff_size: int = 1024, dropout: float = 0.1, num_features: int | None = None,
+        self, num_actions: int, num_joints: int, latent_dim: int = 512, num_layers: int = 8, num_heads: int = 4,
+        ff_size: int = 1024, dropout: float = 0.1, num_features: int | None = None, condition: nn.Module | None = None,
     ):  # fmt: skip
         super().__init__()
         num_features = num_joints * 3 if num_features is None else num_features
-        self.null_action = num_actions
-        self.action_token = nn.Embedding(num_actions + 1, latent_dim)
+        self.condition = ActionCondition(num_actions, latent_dim) if condition is None else condition
         self.time_token = nn.Sequential(nn.Linear(latent_dim, latent_dim), nn.SiLU(), nn.Linear(latent_dim, latent_dim))
         self.frame_tokens = nn.Linear(num_features, latent_dim)
         self.positional_encoding = PositionalEncoding(latent_dim, dropout)
@@ -90,28 +112,46 @@ class MDM(nn.Module):
         self.norm = nn.LayerNorm(latent_dim)
         self.to_features = nn.Linear(latent_dim, num_features)
 
-    def tokens(self, x_t: Tensor, t: Tensor, action: Tensor) -> Tensor:
-        """The sequence the Transformer reads: action, time, F frames → ``[B, F + 2, E]``."""
-        time_code = self.positional_encoding.table[t]
-        condition = torch.stack([self.action_token(action), self.time_token(time_code)], dim=1)
-        return self.positional_encoding(torch.cat([condition, self.frame_tokens(x_t)], dim=1))
+    def tokens(self, x_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The sequence that the Transformer reads, K condition tokens, time, F frames: ``[B, K + 1 + F, E]``.
 
-    def forward(self, x_t: Tensor, t: Tensor, action: Tensor, mask: Tensor | None = None) -> Tensor:
+        Also which condition tokens may be looked at, ``[B, K]``, or ``None`` for all. (In the paper, condition and
+        time are added into one token, and the sequence has F + 1.)
+        """
+        told, told_mask = self.condition(condition)
+        time = self.time_token(self.positional_encoding.table[t])[:, None]
+        return self.positional_encoding(torch.cat([told, time, self.frame_tokens(x_t)], dim=1)), told_mask
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predict the clean motion.
 
         Args:
             x_t: ``[B, F, D]`` noisy features.
             t: ``[B]`` timesteps.
-            action: ``[B]`` labels; ``null_action`` where the condition is dropped.
+            condition: ``[B, ...]`` what ``self.condition`` takes: labels ``[B]`` of actions.
             mask: ``[B, F]`` bool, True = real frame; ``None``: all are real.
 
         Returns:
             pred_x0 ``[B, F, D]``.
         """
-        x = self.tokens(x_t, t, action)
-        if mask is not None:  # the two condition tokens may always be looked at
-            mask = F.pad(mask, (2, 0), value=True)[:, None, None, :]
+        x, told_mask = self.tokens(x_t, t, condition)
+        key_mask = join_masks(x, told_mask, mask)
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, key_mask)
         with torch.autocast(x.device.type, enabled=False):  # velocities are small differences of its numbers
-            return self.to_features(self.norm(x.float())[:, 2:])
+            return self.to_features(self.norm(x.float())[:, -x_t.shape[1] :])
+
+
+def join_masks(x: Tensor, told_mask: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """Which tokens of ``x [B, K + 1 + F, E]`` may be looked at: ``[B, 1, 1, K + 1 + F]``, or ``None`` for all.
+
+    ``told_mask [B, K]`` says it of the condition, ``mask [B, F]`` of the frames; the time may always be looked at.
+    """
+    if told_mask is None and mask is None:
+        return None
+    keys = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    if told_mask is not None:
+        keys[:, : told_mask.shape[1]] = told_mask
+    if mask is not None:
+        keys[:, -mask.shape[1] :] = mask
+    return keys[:, None, None]

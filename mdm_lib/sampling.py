@@ -18,7 +18,7 @@ from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DenoisingStep, pl
 
 @torch.no_grad()
 def sample(
-    checkpoint: Checkpoint, action: str | int | Sequence[str | int], num_samples: int = 1, *,
+    checkpoint: Checkpoint, condition: str | int | Sequence[str | int], num_samples: int = 1, *,
     sampler: str = DEFAULT_SAMPLER, num_steps: int | None = None, spacing: str = DEFAULT_SPACING, eta: float = 0.0,
     guidance_scale: float | None = None, guidance_interval: tuple[int, int] | None = None,
     num_frames: int | None = None, lengths: Sequence[int] | Tensor | None = None, seed: int = 0,
@@ -27,8 +27,8 @@ def sample(
     """Make motions, yielding every denoising step, so that one can watch it.
 
     Args:
-        action: name or id, or several of them.
-        num_samples: motions of each action, which follow each other; N in all.
+        condition: what to do: the name or id of an action, or several of them.
+        num_samples: motions of each, which follow each other; N in all.
         sampler: ``"dpm_solver"``, ``"ddim"`` or ``"ddpm"``.
         num_steps: how many of the T steps; ``None`` is 15, or all for DDPM.
         spacing: ``"log_snr"`` or ``"trailing"``, see ``timesteps``.
@@ -46,21 +46,21 @@ def sample(
     Raises:
         InputError: for what the model cannot do; the message says what it can.
     """
-    several = isinstance(action, Sequence) and not isinstance(action, str)
-    ids = [checkpoint.action_id(a) for a in (action if several else [action])]
+    several = isinstance(condition, Sequence) and not isinstance(condition, str)
+    told = checkpoint.vocabulary.encode(condition if several else [condition])
     scale = checkpoint.config.guidance_scale if guidance_scale is None else guidance_scale
     lengths = None if lengths is None else [int(length) for length in lengths]
     if num_frames is None:
         num_frames = max(lengths) if lengths else checkpoint.config.num_frames
     scheduler = checkpoint.scheduler
     run, visited = plan(scheduler, sampler, num_steps, spacing, eta)
-    _check_motions(checkpoint, len(ids), num_samples, num_frames, lengths)
+    _check_motions(checkpoint, len(told), num_samples, num_frames, lengths)
     _check_guidance(checkpoint, scale, guidance_interval)
 
     device = checkpoint.representation.mean.device
-    labels = torch.tensor(ids, device=device).repeat_interleave(num_samples)
+    told = told.to(device).repeat_interleave(num_samples, dim=0)
     mask = None if lengths is None else length_mask(torch.tensor(lengths, device=device), num_frames)
-    predict = guided(checkpoint.model.eval(), labels, scale, guidance_interval, mask)
+    predict = guided(checkpoint.model.eval(), told, scale, guidance_interval, mask)
 
     left = len(visited)  # every sampler asks once a step
 
@@ -72,17 +72,17 @@ def sample(
             return predict(x_t, t)
 
     generator = torch.Generator(device).manual_seed(seed)  # our own, so that no other draw can disturb it
-    shape = (len(labels), num_frames, checkpoint.representation.num_features)
+    shape = (len(told), num_frames, checkpoint.representation.num_features)
     noise = torch.randn(shape, generator=generator, device=device)
     yield from run(denoise, noise, scheduler, visited, generator)
 
 
 def generate(
-    checkpoint: Checkpoint, action: str | int | Sequence[str | int], num_samples: int = 1, *,
+    checkpoint: Checkpoint, condition: str | int | Sequence[str | int], num_samples: int = 1, *,
     lengths: Sequence[int] | Tensor | None = None, **options,
 ) -> Tensor:  # fmt: skip
     """``sample`` run to its end, finished: motions ``[N, F, 22, 3]`` in metres, y up, on the CPU."""
-    last = deque(sample(checkpoint, action, num_samples, lengths=lengths, **options), maxlen=1).pop()
+    last = deque(sample(checkpoint, condition, num_samples, lengths=lengths, **options), maxlen=1).pop()
     return finish(checkpoint, last.pred_x0, lengths)
 
 
@@ -106,7 +106,8 @@ def hold_last_pose(motions: Tensor, lengths: Tensor) -> Tensor:
 def _check_motions(
     checkpoint: Checkpoint, num_actions: int, num_samples: int, num_frames: int, lengths: list[int] | None
 ) -> None:
-    longest = len(checkpoint.model.positional_encoding.table) - 2
+    model = checkpoint.model
+    longest = len(model.positional_encoding.table) - 1 - model.condition.num_tokens  # the time has a place, too
     if num_actions < 1:
         raise InputError("the list of actions is empty; name at least one")
     if num_samples < 1:

@@ -63,13 +63,13 @@ def test_stable_in_high_dimensions_among_near_duplicates():
 def test_a_condition_picks_the_clips():
     clips, labels = noise(6, 5, 4), torch.tensor([0, 0, 0, 1, 1, 2])
     ideal, x_t, t = IdealForClips(SCHEDULER, clips, labels), noise(4, 5, 4, seed=1), torch.full((4,), 60)
-    assert ideal.null_action == 3
+    assert ideal.condition.null == 3
     answer = ideal(x_t, t, torch.tensor([0, 1, 2, 3]))
     torch.testing.assert_close(answer[:1], IdealForClips(SCHEDULER, clips[:3])(x_t[:1], t[:1]))
     torch.testing.assert_close(answer[1:2], IdealForClips(SCHEDULER, clips[3:5])(x_t[1:2], t[1:2]))
     torch.testing.assert_close(answer[2], clips[5])
     torch.testing.assert_close(answer[3:], ideal(x_t[3:], t[3:]))
-    with pytest.raises(InputError, match="no clip has label 7"):
+    with pytest.raises(InputError, match="no clip has the condition 7"):
         ideal(x_t, t, torch.tensor([0, 7, 1, 2]))
 
 

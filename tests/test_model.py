@@ -70,9 +70,9 @@ def test_positional_encoding_is_the_sinusoid():
 
 def test_mdm_shapes_sizes_and_defaults():
     model = MDM(num_actions=12, num_joints=22)
-    assert len(model.blocks) == 8 and model.blocks[0].num_heads == 4 and model.null_action == 12
+    assert len(model.blocks) == 8 and model.blocks[0].num_heads == 4 and model.condition.null_action == 12
     x_t, t, action = torch.randn(2, 60, 66), torch.tensor([0, 999]), torch.tensor([0, 12])
-    assert model.tokens(x_t, t, action).shape == (2, 62, 512)
+    assert model.tokens(x_t, t, action)[0].shape == (2, 62, 512)
     assert model(x_t, t, action).shape == (2, 60, 66)
     assert MDM(3, 22, latent_dim=16, num_layers=1, num_features=10)(torch.randn(1, 5, 10), t[:1], action[:1]).shape == (
         1, 5, 10,

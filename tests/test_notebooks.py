@@ -240,12 +240,13 @@ def test_prose_checks_find_faults():
 MUST_MIRROR = {
     "02_positional_encoding": {"mdm_lib.model.PositionalEncoding"},
     "03_noise_scheduler": {"mdm_lib.scheduler.NoiseScheduler"},
-    "04_transformer_denoiser": {"mdm_lib.model.Block", "mdm_lib.model.MDM"},
+    "04_transformer_denoiser": {f"mdm_lib.model.{n}" for n in ("Block", "ActionCondition", "MDM")},
     "05_training_loop": {"mdm_lib.training.objective.masked_mse", "mdm_lib.training.objective.training_loss"},
     "06_reverse_sampler": {"mdm_lib.samplers.ddpm", "mdm_lib.samplers.ddim"},
     "08_evaluation": {
-        *("mdm_lib.evaluation.measures.gaussian_distance", "mdm_lib.evaluation.measures.frechet_distance", "mdm_lib.evaluation.measures.diversity"),
-        *("mdm_lib.evaluation.measures.multimodality", "mdm_lib.evaluation.physics.skating_ratio"),
+        *(f"mdm_lib.evaluation.measures.{n}_distance" for n in ("gaussian", "frechet")),
+        *(f"mdm_lib.evaluation.measures.{n}" for n in ("diversity", "multimodality")),
+        "mdm_lib.evaluation.physics.skating_ratio",
     },
     "09_guidance_and_fast_sampling": {"mdm_lib.guidance.guided", "mdm_lib.samplers.dpm_solver"},
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, sample
 from mdm_lib.checkpoint import build
+from mdm_lib.conditions import ActionVocabulary
 from mdm_lib.guidance import guided
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
 from mdm_lib.motion.skeleton import bone_lengths, hold_bone_lengths
@@ -226,7 +227,7 @@ class Counted:
     """A model that counts its calls' batch sizes."""
 
     def __init__(self, model):
-        self.model, self.null_action, self.sizes = model, model.null_action, []
+        self.model, self.condition, self.sizes = model, model.condition, []
 
     def __call__(self, x_t, t, action, mask=None):
         self.sizes.append(len(x_t))
@@ -236,7 +237,7 @@ class Counted:
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Counted(build(replace(PRESETS["tiny"], num_layers=2), len(NAMES))[1].eval())
+    return Counted(build(replace(PRESETS["tiny"], num_layers=2), ActionVocabulary(NAMES))[1].eval())
 
 
 X, T, ACTION, NULL = noise(2, 7, 66), torch.tensor([9, 9]), torch.tensor([0, 2]), torch.tensor([3, 3])
@@ -296,8 +297,8 @@ def test_guidance_with_exact_answers_makes_the_action(model):
 def checkpoint():
     torch.manual_seed(0)
     config = replace(PRESETS["tiny"], num_layers=2, num_timesteps=30, num_frames=20)
-    representation, model = build(config, len(NAMES))
-    return Checkpoint(config, NAMES, representation, model.eval(), "untrained")
+    representation, model = build(config, ActionVocabulary(NAMES))
+    return Checkpoint(config, ActionVocabulary(NAMES), representation, model.eval(), "untrained")
 
 
 @pytest.mark.parametrize("options", [{}, {"sampler": "ddpm"}, {"sampler": "ddpm", "num_steps": 7},

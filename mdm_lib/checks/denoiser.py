@@ -124,7 +124,7 @@ def denoise(answer):
         return model.to_features(model.norm(x))
 
     def blocks(key_mask: Tensor | None) -> Tensor:
-        x = model.tokens(x_t, t, action)
+        x, _ = model.tokens(x_t, t, action)
         for block in model.blocks:
             x = block(x, key_mask)
         return x
@@ -141,27 +141,32 @@ def denoise(answer):
             "the final LayerNorm is missing: model.norm comes after the last block":
                 model.to_features(unmasked)[:, 2:],
             "only the first block was run: go through all of model.blocks":
-                finish(model.blocks[0](model.tokens(x_t, t, action)))[:, 2:],
+                finish(model.blocks[0](model.tokens(x_t, t, action)[0]))[:, 2:],
         })  # fmt: skip
-
         try:
             got = answer(model, x_t, t, action, mask)
         except RuntimeError as error:
             expect(False, "with a mask it stops: the blocks read F + 2 tokens, so the mask [B, F] needs two more at "
                    f"the front, and the shape [B, 1, 1, F + 2] (torch says: {error})")  # fmt: skip
-        padded = F.pad(mask, (2, 0), value=True)[:, None, None]
-        recognise(got, model(x_t, t, action, mask), {
-            "the mask changes nothing: hand it to every block": finish(unmasked)[:, 2:],
-            "the mask is the wrong way round: True = real frame, and the blocks too want True where they may look":
-                finish(blocks(F.pad(~mask, (2, 0), value=True)[:, None, None]))[:, 2:],
-            "you hide the two condition tokens from everyone: they are padded with True":
-                finish(blocks(F.pad(mask, (2, 0))[:, None, None]))[:, 2:],
-            "the two condition tokens stand at the front, you padded the mask at its end":
-                finish(blocks(F.pad(mask, (0, 2), value=True)[:, None, None]))[:, 2:],
-            "only the first block was given the mask": finish(model.blocks[1](
-                model.blocks[0](model.tokens(x_t, t, action), padded)))[:, 2:],
-        })  # fmt: skip
+        _recognise_masks(got, model, (x_t, t, action, mask), finish, blocks)
     return "tokens, blocks, norm, two tokens dropped, back to D features, and padding stays unseen"
+
+
+def _recognise_masks(got, model: MDM, batch: tuple[Tensor, ...], finish, blocks) -> None:
+    """``got`` must be the masked answer to ``batch`` (x_t, t, action, mask), or a known mistake is named."""
+    *asked, mask = batch
+    padded = F.pad(mask, (2, 0), value=True)[:, None, None]
+    recognise(got, model(*batch), {
+        "the mask changes nothing: hand it to every block": finish(blocks(None))[:, 2:],
+        "the mask is the wrong way round: True = real frame, and the blocks too want True where they may look":
+            finish(blocks(F.pad(~mask, (2, 0), value=True)[:, None, None]))[:, 2:],
+        "you hide the two condition tokens from everyone: they are padded with True":
+            finish(blocks(F.pad(mask, (2, 0))[:, None, None]))[:, 2:],
+        "the two condition tokens stand at the front, you padded the mask at its end":
+            finish(blocks(F.pad(mask, (0, 2), value=True)[:, None, None]))[:, 2:],
+        "only the first block was given the mask":
+            finish(model.blocks[1](model.blocks[0](model.tokens(*asked)[0], padded)))[:, 2:],
+    })  # fmt: skip
 
 
 def draws(*shape: int, seed: int) -> Tensor:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mdm_lib.motion.clips import MotionClips, cut_windows, mirror_labels
+from mdm_lib.motion.clips import MotionClips, cut_windows
 from mdm_lib.motion.geometry import face_forward, length_mask, mirror
 from mdm_lib.motion.skeleton import NUM_JOINTS
 
@@ -37,7 +37,7 @@ def nearest_clip(joints: Tensor, lengths: Tensor, labels: Tensor, clips: MotionC
     motions = face_forward(joints)[:, ::COMPARE_EVERY].flatten(2)
     mask = length_mask(lengths, joints.shape[1])[:, ::COMPARE_EVERY].float()
     distance, nearest = torch.full((len(joints),), torch.inf), torch.zeros(len(joints), dtype=torch.long)
-    mirrored_labels = torch.tensor(mirror_labels(clips.label_names))[clips.labels]
+    mirrored_labels = clips.mirrored_labels
     for label in labels.unique():
         own = (labels == label).nonzero()[:, 0]
         for flip, clip_labels in ((False, clips.labels), (True, mirrored_labels)):

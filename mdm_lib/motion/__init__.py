@@ -1,6 +1,14 @@
 """Motion as such, whatever file or model it comes from: skeleton, geometry, rotations, clips."""
 
-from mdm_lib.motion.clips import MotionClips, cut_windows, first_clip, mirror_labels, put_on_floor, random_windows
+from mdm_lib.motion.clips import (
+    MotionClips,
+    cut_windows,
+    draw_windows,
+    first_clip,
+    mirror_labels,
+    put_on_floor,
+    random_windows,
+)
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, centre, face_forward, heading, length_mask, mirror, turn
 from mdm_lib.motion.rotations import quaternions, rotation_matrices, slerp
 from mdm_lib.motion.skeleton import (
@@ -29,6 +37,7 @@ __all__ = [
     "bone_lengths",
     "centre",
     "cut_windows",
+    "draw_windows",
     "face_forward",
     "first_clip",
     "forward_kinematics",

@@ -83,6 +83,11 @@ class MotionClips:
         """``[N, F]`` bool, True = real frame."""
         return length_mask(self.lengths, self.joints.shape[1])
 
+    @property
+    def mirrored_labels(self) -> Tensor:
+        """``[N]`` what each clip's action is called in the mirror; -1 where there is no name for it."""
+        return constant(mirror_labels(self.label_names), self.labels.device)[self.labels]
+
     def select(self, index: Tensor) -> "MotionClips":
         """The clips at ``index`` (integers or bools), in that order."""
         factors = {name: value[index] for name, value in self.factors.items()}
@@ -147,7 +152,7 @@ def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
 def random_windows(
     clips: MotionClips, index: Tensor, num_frames: int, with_mirror: bool, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A training batch: a random window of each chosen clip, facing forward, mirrored half of the time.
+    """A random window of each chosen clip, facing forward, mirrored half of the time where its label allows it.
 
     Args:
         index: ``[B]`` which clips.
@@ -156,16 +161,26 @@ def random_windows(
     Returns:
         joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame), labels ``[B]``.
     """
-    device, labels = index.device, clips.labels[index]
-    draws = torch.rand(2, len(index), generator=generator, device=device)
+    mirrored = clips.mirrored_labels
+    joints, mask, flipped = draw_windows(clips, index, num_frames, mirrored >= 0 if with_mirror else None, generator)
+    return joints, mask, torch.where(flipped, mirrored[index], clips.labels[index])
+
+
+def draw_windows(
+    clips: MotionClips, index: Tensor, num_frames: int, has_mirror: Tensor | None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """``random_windows`` whatever is known of the clips: joints, mask, and which are mirrored, ``[B]`` bool.
+
+    ``has_mirror [N]`` says of which clips the mirror image may be shown, in half of the cases; ``None``: of none.
+    """
+    draws = torch.rand(2, len(index), generator=generator, device=index.device)
     slack = (clips.lengths[index] - num_frames).clamp(min=0)
     joints, mask = cut_windows(clips, index, (draws[0] * (slack + 1)).long(), num_frames)
-    if with_mirror:
-        mirrored = constant(mirror_labels(clips.label_names), device)[labels]
-        flip = (draws[1] < 0.5) & (mirrored >= 0)
-        joints = torch.where(flip[:, None, None, None], mirror(joints), joints)
-        labels = torch.where(flip, mirrored, labels)
-    return joints, mask, labels
+    if has_mirror is None:
+        return joints, mask, torch.zeros_like(index, dtype=torch.bool)
+    flipped = (draws[1] < 0.5) & has_mirror[index]
+    return torch.where(flipped[:, None, None, None], mirror(joints), joints), mask, flipped
 
 
 def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from mdm_lib.checkpoint import Checkpoint, build
+from mdm_lib.conditions import VOCABULARIES
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.errors import InputError
 from mdm_lib.features.joints import Representation
-from mdm_lib.motion.clips import MotionClips, cut_windows, random_windows
+from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
 from mdm_lib.motion.geometry import mirror
 from mdm_lib.runtime import autocast, pick_device
 from mdm_lib.scheduler import NoiseScheduler
@@ -60,12 +61,14 @@ class Trainer:
         self.device = pick_device() if device is None else device
         self.source, self.fingerprint = clips.source, clips.fingerprint()
         self.clips = clips.to(self.device)
+        self.vocabulary = VOCABULARIES[config.condition].fit(clips)
+        self.told, self.has_mirror = self.vocabulary.of_clips(self.clips)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if config.batch_size % self.world_size:
             raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
 
         torch.manual_seed(config.seed)
-        self.representation, self.model = build(config, len(clips.label_names))
+        self.representation, self.model = build(config, self.vocabulary)
         fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -98,22 +101,22 @@ class Trainer:
         """One optimiser step. Nothing here waits for the device.
 
         Args:
-            batch: features ``[B, F, D]``, mask ``[B, F]`` and labels ``[B]`` to learn from instead of this step's own
-                clips; timesteps and noise then come from torch's generator as it stands.
+            batch: features ``[B, F, D]``, mask ``[B, F]`` and conditions ``[B, ...]`` to learn from instead of this
+                step's own clips; timesteps and noise then come from torch's generator as it stands.
         """
         config = self.config
-        x0, mask, labels = batch or self._draw_batch()
+        x0, mask, told = batch or self._draw_batch()
         noise = torch.randn_like(x0)
         t = torch.randint(config.num_timesteps, (len(x0),), device=self.device)
         dropped = torch.rand(len(x0), device=self.device) < config.cond_mask_prob
-        labels = torch.where(dropped, self.model.null_action, labels)
+        told = self.model.condition.drop(told, dropped)
         x_t = self.scheduler.add_noise(x0, noise, t)
 
         own = self._own_slice()
-        x0, x_t, t, labels, mask = x0[own], x_t[own], t[own], labels[own], mask[own]
+        x0, x_t, t, told, mask = x0[own], x_t[own], t[own], told[own], mask[own]
         self._seed_draws(self.step, 1 + self.rank)  # dropout differs between processes
         with autocast(self.device, self.precision, config.latent_dim):
-            pred_x0 = self.network(x_t, t, labels, mask)
+            pred_x0 = self.network(x_t, t, told, mask)
         losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
         self.usual.update(t, losses[0])
         weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.like_weights else 1.0
@@ -158,7 +161,7 @@ class Trainer:
             "recent": list(self.recent),
         }
         return Checkpoint(
-            self.config, self.clips.label_names, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
+            self.config, self.vocabulary, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
             self.source, copy.deepcopy(training),
         )  # fmt: skip
 
@@ -183,12 +186,13 @@ class Trainer:
         self.step = training["step"]
 
     def _draw_batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Features ``[B, F, D]``, mask ``[B, F]`` and labels ``[B]`` of this step, the same in every process."""
+        """Features ``[B, F, D]``, mask ``[B, F]``, conditions ``[B, ...]`` of this step, the same in every process."""
         self._seed_draws(self.step, 0)
         size = self.config.batch_size
         index = self._clip_stream(self.step * size, size)
-        joints, mask, labels = random_windows(self.clips, index, self.config.num_frames, self.config.mirror)
-        return self.representation.encode(joints), mask, labels
+        has_mirror = self.has_mirror if self.config.mirror else None
+        joints, mask, flipped = draw_windows(self.clips, index, self.config.num_frames, has_mirror)
+        return self.representation.encode(joints), mask, self.told[flipped.long(), index]
 
     def _clip_stream(self, start: int, size: int) -> Tensor:
         """Clips number ``start … start + size`` of an endless stream that shows every clip once an epoch."""

@@ -27,6 +27,7 @@ _LATER = {
     "plot_losses": "mdm_lib.visualise.plots",
     "plot_noise": "mdm_lib.visualise.plots",
     "attention": "mdm_lib.visualise.inspect",
+    "told_names": "mdm_lib.visualise.inspect",
 }
 
 

@@ -4,23 +4,31 @@ import torch
 from torch import Tensor
 
 from mdm_lib.checkpoint import Checkpoint
+from mdm_lib.model import MDM, join_masks
 
 
 @torch.no_grad()
-def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, action: str | int, layer: int) -> Tensor:
+def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, condition: str | int, layer: int) -> Tensor:
     """How much each token of one noisy motion looks at each other one, in one layer of the model.
 
     Args:
         x_t: ``[1, F, D]`` features at step ``t``.
-        action: name or id.
+        condition: what the model is told, as for ``sample``.
         layer: from 0.
 
     Returns:
-        ``[heads, F+2, F+2]`` on the CPU, rows look and sum to 1; the first two tokens are action and time.
+        ``[heads, K+1+F, K+1+F]`` on the CPU, rows look and sum to 1; the first tokens are those of ``told_names``.
     """
     model, device = checkpoint.model.eval(), checkpoint.representation.mean.device
-    times, labels = (torch.tensor([i], device=device) for i in (t, checkpoint.action_id(action)))
-    x = model.tokens(x_t.to(device), times, labels)
+    times, told = torch.tensor([t], device=device), checkpoint.vocabulary.encode([condition]).to(device)
+    x, told_mask = model.tokens(x_t.to(device), times, told)
+    key_mask = join_masks(x, told_mask, None)
     for block in model.blocks[:layer]:
-        x = block(x)
-    return model.blocks[layer].attention_map(x)[0].cpu()
+        x = block(x, key_mask)
+    return model.blocks[layer].attention_map(x, key_mask)[0].cpu()
+
+
+def told_names(model: MDM) -> tuple[str, ...]:
+    """What stands before the frames: the condition's tokens, numbered where there are several, and the time."""
+    name, count = model.condition.name, model.condition.num_tokens
+    return (*([name] if count == 1 else [f"{name} {k}" for k in range(1, count + 1)]), "time")

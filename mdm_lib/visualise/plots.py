@@ -5,6 +5,7 @@ A moving slider redraws them, so they do without what is slow: pyplot, computed 
 """
 
 import csv
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.model import MDM
+from mdm_lib.visualise.inspect import told_names
 
 #: Okabe and Ito's colours, which colour-blind people can tell apart.
 BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#464850"
@@ -45,15 +47,18 @@ def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: in
     return figure
 
 
-def plot_attention(weights: Tensor, frame: int) -> Figure:
-    """Attention weights ``[F+2, F+2]`` of one head, rows ask and columns are looked at; ``frame``'s row as bars below.
+def plot_attention(weights: Tensor, frame: int, told: Sequence[str] = ("action", "time")) -> Figure:
+    """Attention weights ``[K+1+F, K+1+F]`` of one head: rows ask, columns are looked at; ``frame``'s row as bars below.
 
-    The two condition tokens are drawn broader than a frame, so that there is room for their names.
+    ``told`` names what stands before the frames. These tokens are drawn broader than a frame, so that there is room
+    for their names.
     """
-    num_frames, asking = len(weights) - 2, weights[frame + 2]
+    count = len(told)
+    num_frames, asking = len(weights) - count, weights[frame + count]
     broad = 0.06 * num_frames
-    edges = np.concatenate([[-2 * broad, -broad], np.arange(num_frames + 1)])
-    names = {-1.5 * broad: "action", -0.5 * broad: "time"} | {f + 0.5: str(f) for f in range(10, num_frames, 10)}
+    edges = np.concatenate([broad * np.arange(-count, 0), np.arange(num_frames + 1)])
+    names = {(place - count + 0.5) * broad: name for place, name in enumerate(told)}
+    names |= {f + 0.5: str(f) for f in range(10, num_frames, 10)}
     figure = Figure(figsize=(4.6, 5.6), dpi=100, layout="none")
     table = _add_axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
     bars = _add_axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
@@ -64,68 +69,84 @@ def plot_attention(weights: Tensor, frame: int) -> Figure:
     table.set(xlim=edges[[0, -1]], ylim=edges[[-1, 0]], xticks=[], yticks=list(names), yticklabels=names.values())
     bars.set(xlim=edges[[0, -1]], xticks=list(names), xticklabels=names.values())
     bars.set(yticks=[0, asking.max()], yticklabels=["0", f"{asking.max():.2f}"])
-    for label in bars.get_xticklabels()[:2]:
+    for label in bars.get_xticklabels()[:count]:
         label.set(rotation=90)
     return figure
 
 
-def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, action: Tensor) -> Figure:
+def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, condition: Tensor) -> Figure:
     """What runs through an ``MDM``, from below to above: its parts as boxes, and the shape each gave for this batch."""
-    shapes = _output_shapes(model, x_t, t, action)
-    figure = Figure(figsize=(7, 6.2), dpi=100, layout="none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 7), ylim=(0, 6.2))
-    axes.axis("off")
-
-    def box(x: float, y: float, text: str, width: float, colour: str) -> None:
-        place = (x - width / 2, y - 0.17)
-        axes.add_patch(Rectangle(place, width, 0.34, facecolor=colour, edgecolor=GREY, linewidth=0.8, zorder=2))
-        axes.text(x, y, text, ha="center", va="center", fontsize=10)
-
-    def arrow(x: float, low: float, high: float, to: float | None = None, shape: list[int] | None = None) -> None:
-        ends = {"xy": (x if to is None else to, high), "xytext": (x, low)}
-        axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0})
-        if shape is not None:
-            axes.text(x + 0.1, low + 0.13, str(shape), va="center", fontsize=10, color=BLUE)
-
-    inputs = [
-        (1.1, "action_token: Embedding", "action", list(action.shape), "action_token", PALE_VERMILION),
-        (3.3, "time_token: 2 × Linear", "t", list(t.shape), "time_token", PALE_VERMILION),
-        (5.6, "frame_tokens: Linear", "x_t", list(x_t.shape), "frame_tokens", PALE_BLUE),
-    ]
-    tokens = {1.1: 0.55, 3.3: 1.15, 5.6: 3.85}  # below which square(s) each arrives
-    for x, text, name, given, part, colour in inputs:
-        axes.text(x, 0.18, name, ha="center", va="center", fontsize=11, weight="bold")
-        arrow(x, 0.32, 0.73, shape=given)
-        box(x, 0.9, text, 2.0, colour)
-        arrow(x, 1.07, 1.67, to=tokens[x], shape=shapes[part])
+    shapes, told = _output_shapes(model, x_t, t, condition), told_names(model)
+    diagram = _Diagram(7, 6.2)
     last = x_t.shape[1] - 1
-    frames = range(last + 1) if last < 7 else [*range(5), "…", last]
-    for place, name in enumerate(["action", "time", *frames]):
-        colour = PALE_VERMILION if place < 2 else PALE_BLUE if name != "…" else "white"
-        box(0.55 + 0.6 * place, 1.85, str(name), 0.56, colour)
-    axes.text(5.75, 1.85, str(shapes["positional_encoding"]), va="center", fontsize=10, color=BLUE)  # a sum keeps it
+    frames = [*range(last + 1)] if last < 7 else [*range(5 - max(0, len(told) - 2)), "…", last]
+    for place, name in enumerate([*told, *frames]):
+        colour = PALE_VERMILION if place < len(told) else PALE_BLUE if name != "…" else "white"
+        diagram.box(0.55 + 0.6 * place, 1.85, str(name), 0.56, colour)
+    diagram.shape(5.75, 1.85, shapes["positional_encoding"])  # a sum keeps it
+    kind = type(model.condition).__name__
+    inputs = [  # where it stands, its box, the name and shape of what goes in, its part, and where it arrives
+        (1.1, f"condition: {kind}", model.condition.name, condition, "condition", 0.55 + 0.3 * (len(told) - 2)),
+        (3.3, "time_token: 2 × Linear", "t", t, "time_token", 0.55 + 0.6 * (len(told) - 1)),
+        (5.6, "frame_tokens: Linear", "x_t", x_t, "frame_tokens", 3.85),
+    ]
+    for x, text, name, given, part, arrives in inputs:
+        diagram.text(x, 0.18, name, ha="center", fontsize=11, weight="bold")
+        diagram.arrow(x, 0.32, 0.73, shape=list(given.shape))
+        diagram.box(x, 0.9, text, 2.0, PALE_BLUE if given is x_t else PALE_VERMILION)
+        diagram.arrow(x, 1.07, 1.67, to=arrives, shape=shapes[part])
+    diagram.arrow(2.95, 2.02, 2.45 - 0.17)
+    _draw_column(diagram, shapes, len(model.blocks))
+    diagram.box(2.95, 5.58, f"[:, {len(told)}:], to_features: Linear", 3.2, PALE_BLUE)
+    dropped = {2: "two"}.get(len(told), len(told))
+    diagram.text(4.7, 5.58, f"the first {dropped} tokens dropped", fontsize=9, color=GREY)
+    diagram.arrow(2.95, 5.75, 5.98)
+    diagram.text(2.95, 6.07, "pred_x0", ha="center", fontsize=11, weight="bold")
+    diagram.shape(4.7, 6.07, shapes["to_features"])
+    return diagram.figure
 
+
+def _draw_column(diagram: "_Diagram", shapes: dict[str, list[int]], num_blocks: int) -> None:
+    """From the places over the blocks to the last norm; of more than five blocks the middle ones are left out."""
+    shown = range(num_blocks) if num_blocks <= 5 else [0, 1, num_blocks - 1]
     column = [("positional_encoding: + its place", "positional_encoding", PALE_GREY)]
-    numbers = range(len(model.blocks))
-    shown = numbers if len(numbers) <= 5 else [0, 1, len(numbers) - 1]
     column += [(f"blocks[{n}]: attention, feed-forward", f"blocks.{n}", PALE_GREEN) for n in shown]
     column += [("norm: LayerNorm", "norm", PALE_GREY)]
     step = (5.15 - 2.45) / (len(column) - 1)
-    arrow(2.95, 2.02, 2.45 - 0.17)
     for place, (text, part, colour) in enumerate(column):
         y = 2.45 + place * step
-        box(2.95, y, text, 3.2, colour)
-        axes.text(4.7, y, str(shapes[part]), va="center", fontsize=10, color=BLUE)
-        arrow(2.95, y + 0.17, min(y + step, 5.58) - 0.17)
-        if len(shown) < len(numbers) and part == "blocks.1":
-            axes.text(3.1, y + step / 2, f"… {len(numbers) - 3} more", va="center", fontsize=9, color=GREY)
-    box(2.95, 5.58, "[:, 2:], to_features: Linear", 3.2, PALE_BLUE)
-    axes.text(4.7, 5.58, "the first two tokens dropped", va="center", fontsize=9, color=GREY)
-    arrow(2.95, 5.75, 5.98)
-    axes.text(2.95, 6.07, "pred_x0", ha="center", va="center", fontsize=11, weight="bold")
-    axes.text(4.7, 6.07, str(shapes["to_features"]), va="center", fontsize=10, color=BLUE)
-    return figure
+        diagram.box(2.95, y, text, 3.2, colour)
+        diagram.shape(4.7, y, shapes[part])
+        diagram.arrow(2.95, y + 0.17, min(y + step, 5.58) - 0.17)
+        if len(shown) < num_blocks and part == "blocks.1":
+            diagram.text(3.1, y + step / 2, f"… {num_blocks - 3} more", fontsize=9, color=GREY)
+
+
+class _Diagram:
+    """Boxes, arrows and words on a page, in inches from its lower left corner."""
+
+    def __init__(self, width: float, height: float):
+        self.figure = Figure(figsize=(width, height), dpi=100, layout="none")
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, width), ylim=(0, height))
+        self.axes.axis("off")
+
+    def text(self, x: float, y: float, text: str, **style) -> None:
+        self.axes.text(x, y, text, **{"va": "center", **style})
+
+    def shape(self, x: float, y: float, shape: list[int]) -> None:
+        self.text(x, y, str(shape), fontsize=10, color=BLUE)
+
+    def box(self, x: float, y: float, text: str, width: float, colour: str) -> None:
+        place = (x - width / 2, y - 0.17)
+        self.axes.add_patch(Rectangle(place, width, 0.34, facecolor=colour, edgecolor=GREY, linewidth=0.8, zorder=2))
+        self.text(x, y, text, ha="center", fontsize=10)
+
+    def arrow(self, x: float, low: float, high: float, to: float | None = None, shape: list[int] | None = None) -> None:
+        ends = {"xy": (x if to is None else to, high), "xytext": (x, low)}
+        self.axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0})
+        if shape is not None:
+            self.shape(x + 0.1, low + 0.13, shape)
 
 
 def draw_dial(axes, tips: Tensor) -> None:
@@ -147,13 +168,18 @@ def _output_shapes(model: nn.Module, *batch: Tensor) -> dict[str, list[int]]:
     """The shape of what each part of ``model`` gives for ``batch``, by the part's name."""
     shapes, hooks = {}, []
     for name, part in model.named_modules():
-        hooks.append(part.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: list(out.shape)})))
+        hooks.append(part.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: _shape(out)})))
     try:
         model(*batch)
     finally:
         for hook in hooks:
             hook.remove()
     return shapes
+
+
+def _shape(out: Tensor | tuple) -> list[int]:
+    """Of a tensor, or of the first of several: a condition gives its tokens and their mask."""
+    return list((out[0] if isinstance(out, tuple) else out).shape)
 
 
 def _add_axes(figure: Figure, place: tuple, title: str):

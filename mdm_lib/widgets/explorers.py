@@ -19,7 +19,7 @@ from mdm_lib.notebook import fixed_noise
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
 from mdm_lib.sampling import finish, sample
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.visualise.inspect import attention
+from mdm_lib.visualise.inspect import attention, told_names
 from mdm_lib.visualise.plots import plot_attention, plot_noise
 from mdm_lib.visualise.strips import film_strip
 from mdm_lib.widgets.engine import Explorer, Motion, explore
@@ -64,7 +64,8 @@ def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
         x0 = checkpoint.representation.encode(joints.to(device))
         x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), torch.tensor([t], device=device))
         weights = attention(checkpoint, x_t, t, action, layer - 1)[head - 1]
-        return {"attention": plot_attention(weights, frame), "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
+        plot = plot_attention(weights, frame, told_names(checkpoint.model))
+        return {"attention": plot, "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
 
     return explore(
         show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),

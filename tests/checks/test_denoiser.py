@@ -184,7 +184,7 @@ def denoise(
     blocks=None, masked=None,
 ):  # fmt: skip
     """Right with its defaults; every argument after ``mask`` is a mistake."""
-    x = model.tokens(x_t, t, action)
+    x, _ = model.tokens(x_t, t, action)
     key_mask = None if mask is None else F.pad(mask ^ flip, pad, value=value)[:, None, None]
     for n, block in enumerate(model.blocks[:blocks]):
         x = block(x, key_mask if masked is None or n < masked else None)

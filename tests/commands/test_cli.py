@@ -224,7 +224,7 @@ def test_missing_cut_and_foreign_checkpoints(trained, tmp_path):
     [
         ({"format": 99}, "format 99"),
         ({"skeleton": {"joint_names": ["a"] * 24, "parents": [0] * 24}}, "another skeleton (24 joints)"),
-        ({"label_names": ["one"]}, "do not fit"),
+        ({"condition": ["one"]}, "do not fit"),
     ],
 )
 def test_checkpoints_that_do_not_fit(trained, tmp_path, change, message):

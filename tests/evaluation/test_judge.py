@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from mdm_lib import InputError
 from mdm_lib.checkpoint import Checkpoint, build
 from mdm_lib.commands.cli import main
+from mdm_lib.conditions import ActionVocabulary
 from mdm_lib.config import Config
 from mdm_lib.data import MotionClips, load_bandai, synthetic_clips
 from mdm_lib.evaluation import judge as evaluation
@@ -49,8 +50,8 @@ def judge(data):
 def checkpoint():
     config = Config(latent_dim=16, num_layers=1, num_heads=2, ff_size=16, num_timesteps=10, num_frames=40)
     torch.manual_seed(0)
-    representation, model = build(config, len(ACTIONS))
-    return Checkpoint(config, ACTIONS, representation, model, "nothing")
+    representation, model = build(config, ActionVocabulary(ACTIONS))
+    return Checkpoint(config, ActionVocabulary(ACTIONS), representation, model, "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_means_intervals_and_medians():
 
 
 def test_other_data_too_few_clips_and_no_seed_are_refused(judge, checkpoint, data):
-    other = replace(checkpoint, label_names=("hop",))
+    other = replace(checkpoint, vocabulary=ActionVocabulary(("hop",)))
     with pytest.raises(InputError, match="knows hop; the data has warm_up"):
         evaluate(other, judge)
     with pytest.raises(InputError, match="num_seeds is 0"):
@@ -219,6 +220,6 @@ def test_the_command_keeps_its_recogniser(checkpoint, tmp_path, monkeypatch):
 def test_real_clips_of_any_length_and_number(real_data, checkpoint):
     clips = load_bandai(real_data)
     clips = clips.select(torch.cat([(clips.labels == label).nonzero()[:6, 0] for label in range(12)]))
-    model = replace(checkpoint, label_names=clips.label_names)
+    model = replace(checkpoint, vocabulary=ActionVocabulary(clips.label_names))
     card = evaluate(model, Judge(clips, 40), num_seeds=1, num_steps=1)
     assert card.get("speed / real", "dash").real > 0 and card.get("skating ratio").real < 0.5

@@ -73,7 +73,7 @@ def test_dropped_conditions_are_a_tenth(clips, monkeypatch):
     trainer.network = lambda x_t, t, labels, mask: seen.append(labels) or forward(x_t, t, labels, mask)
     for _ in range(30):
         trainer.advance()
-    dropped = (torch.cat(seen) == trainer.model.null_action).double().mean().item()
+    dropped = (torch.cat(seen) == trainer.model.condition.null_action).double().mean().item()
     assert dropped == pytest.approx(0.1, abs=0.03)
 
 

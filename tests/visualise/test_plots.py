@@ -23,7 +23,7 @@ def test_the_denoisers_picture_shows_the_real_shapes(num_layers, num_frames):
     shown = min(num_layers, 5) if num_layers <= 5 else 3
     assert texts.count(f"[2, {num_frames + 2}, 16]") == shown + 3  # tokens, encoding, blocks, norm
     assert texts.count(f"[2, {num_frames}, 10]") == 2  # x_t and pred_x0
-    assert texts.count("[2, 16]") == 2 and texts.count(f"[2, {num_frames}, 16]") == 1
+    assert texts.count("[2, 1, 16]") == 1 and texts.count("[2, 16]") == 1 and texts.count(f"[2, {num_frames}, 16]") == 1
     assert {"action", "time", "0", str(num_frames - 1), f"blocks[{num_layers - 1}]: attention, feed-forward"} <= {
         *texts
     }
