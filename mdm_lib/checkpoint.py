@@ -14,7 +14,7 @@ from mdm_lib.features.joints import REPRESENTATIONS, Representation
 from mdm_lib.files import asset_path, write_atomically
 from mdm_lib.model import MDM
 from mdm_lib.motion.geometry import FPS
-from mdm_lib.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action
 
@@ -34,6 +34,7 @@ class Checkpoint:
         model: the denoiser, with the averaged (EMA) weights.
         source: the data it was trained on, in a few words.
         training: what resuming needs (see ``mdm_lib.training.Trainer``); ``None`` in a model made to be shared.
+        skeleton, fps: of the motion it makes.
     """
 
     config: Config
@@ -42,6 +43,8 @@ class Checkpoint:
     model: MDM
     source: str
     training: dict | None = None
+    skeleton: Skeleton = SMPL22
+    fps: float = FPS
 
     @property
     def scheduler(self) -> NoiseScheduler:
@@ -86,8 +89,8 @@ class Checkpoint:
                 "format": FORMAT,
                 "config": self.config.to_dict(),
                 "condition": self.vocabulary.to_plain(),
-                "skeleton": {"joint_names": list(JOINT_NAMES), "parents": list(PARENTS)},
-                "fps": FPS,
+                "skeleton": self.skeleton.to_plain(),
+                "fps": self.fps,
                 "source": self.source,
                 "normaliser": self.representation.state_dict(),
                 "model": weights,
@@ -98,11 +101,11 @@ class Checkpoint:
         return write_atomically(path, content.getbuffer())
 
 
-def build(config: Config, vocabulary: ActionVocabulary) -> tuple[Representation, MDM]:
+def build(config: Config, vocabulary: ActionVocabulary, skeleton: Skeleton = SMPL22) -> tuple[Representation, MDM]:
     """An untrained model and its representation, of the sizes that ``config`` names."""
-    representation = REPRESENTATIONS[config.representation]()
+    representation = REPRESENTATIONS[config.representation](skeleton)
     model = MDM(
-        0, NUM_JOINTS, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
+        0, skeleton.num_joints, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
         num_features=representation.num_features, condition=vocabulary.condition(config.latent_dim),
     )  # fmt: skip
     return representation, model
@@ -112,7 +115,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     """Read a checkpoint; code inside the file is never run.
 
     Raises:
-        InputError: no such file, a damaged one, one of another program, skeleton or newer version.
+        InputError: no such file, a damaged one, one of another program or of a newer version.
     """
     content = _read(Path(path), device)
     if not isinstance(content, dict) or "format" not in content:
@@ -124,23 +127,16 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     content = _migrated(content)
     if missing := sorted(KEYS - set(content)):
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
-    skeleton = content["skeleton"]
-    if skeleton["joint_names"] != list(JOINT_NAMES) or skeleton["parents"] != list(PARENTS):
-        raise InputError(
-            f"{path} was trained on another skeleton ({len(skeleton['joint_names'])} joints); "
-            f"this version needs SMPL's first {NUM_JOINTS} joints"
-        )
-    config = Config.from_dict(content["config"])
+    config, skeleton = Config.from_dict(content["config"]), Skeleton.from_plain(content["skeleton"])
     vocabulary = VOCABULARIES[config.condition].from_plain(content["condition"])
-    representation, model = build(config, vocabulary)
+    representation, model = build(config, vocabulary, skeleton)
     try:
         representation.load_state_dict(content["normaliser"])
         model.load_state_dict(content["model"])
     except RuntimeError as error:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew") from error
-    return Checkpoint(config, vocabulary, representation, model.eval(), content["source"], content["training"]).to(
-        device
-    )
+    source, training, fps = (content[name] for name in ("source", "training", "fps"))
+    return Checkpoint(config, vocabulary, representation, model.eval(), source, training, skeleton, fps).to(device)
 
 
 def _migrated(content: dict) -> dict:

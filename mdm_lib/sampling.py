@@ -81,20 +81,22 @@ def generate(
     checkpoint: Checkpoint, condition: str | int | Sequence[str | int], num_samples: int = 1, *,
     lengths: Sequence[int] | Tensor | None = None, **options,
 ) -> Tensor:  # fmt: skip
-    """``sample`` run to its end, finished: motions ``[N, F, 22, 3]`` in metres, y up, on the CPU."""
+    """``sample`` run to its end, finished: motions ``[N, F, J, 3]`` in metres, y up, on the CPU."""
     last = deque(sample(checkpoint, condition, num_samples, lengths=lengths, **options), maxlen=1).pop()
     return finish(checkpoint, last.pred_x0, lengths)
 
 
 def finish(checkpoint: Checkpoint, pred_x0: Tensor, lengths: Sequence[int] | Tensor | None = None) -> Tensor:
-    """The motions ``[N, F, 22, 3]``, on the CPU, that sampled features ``[N, F, D]`` stand for.
+    """The motions ``[N, F, J, 3]``, on the CPU, that sampled features ``[N, F, D]`` stand for.
 
     The network answers with points, whose distances tremble by about a percent; here every bone of a motion gets the
     one length that it has on average. With ``lengths [N]``, a motion that is over holds its last pose.
     """
     motions = checkpoint.representation.decode(pred_x0).cpu()
     lengths = torch.as_tensor([motions.shape[1]] * len(motions) if lengths is None else lengths).cpu()
-    return hold_last_pose(hold_bone_lengths(motions, length_mask(lengths, motions.shape[1])), lengths)
+    return hold_last_pose(
+        hold_bone_lengths(motions, length_mask(lengths, motions.shape[1]), checkpoint.skeleton), lengths
+    )
 
 
 def hold_last_pose(motions: Tensor, lengths: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ def _check_motions(
     if lengths is not None and len(lengths) != num_actions * num_samples:
         raise InputError(f"there are {len(lengths)} lengths for {num_actions * num_samples} motions; give one a motion")
     if not 2 <= num_frames <= longest:
-        raise InputError(f"frames is {num_frames}; choose 2 to {longest} (20 frames are a second)")
+        raise InputError(f"frames is {num_frames}; choose 2 to {longest} ({checkpoint.fps:g} frames are a second)")
     if lengths and not 2 <= min(lengths) <= max(lengths) <= num_frames:
         raise InputError(f"lengths go from {min(lengths)} to {max(lengths)}; choose 2 to {num_frames}, the frames made")
 

@@ -7,8 +7,7 @@ import torch
 
 from mdm_lib import MotionClips
 from mdm_lib.data import synthetic_clips
-from mdm_lib.evaluation import physics
-from mdm_lib.motion.skeleton import JOINT, side
+from mdm_lib.motion.skeleton import JOINT, SMPL22, side
 
 
 def some_clips(lengths=(30, 8, 50, 20), labels=(0, 1, 0, 1), label_names=("walk-left", "walk-right"), seed=0):
@@ -46,6 +45,6 @@ def write(path, content, protocol=2):
 def standing(num_frames: int = 40) -> torch.Tensor:
     """A motionless body ``[1, F, 22, 3]`` whose foot joints are 3 cm over the floor."""
     body = synthetic_clips(1).joints[:1, :1].clone()
-    body[..., 1] -= body[..., list(physics.TOES), 1].min() - 0.03
-    body[..., list(physics.TOES), 1] = 0.03
+    body[..., 1] -= body[..., list(SMPL22.feet), 1].min() - 0.03
+    body[..., list(SMPL22.feet), 1] = 0.03
     return body.expand(-1, num_frames, -1, -1).clone()

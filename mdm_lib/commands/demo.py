@@ -55,12 +55,13 @@ def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint,
 def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: int) -> None:
     """Make three motions; write them as GIF, film strip and, where the player is installed, a page; say where."""
     motions = sample_with_bar(model, action, 3, {}, seed=seed)
+    look = {"title": title, "fps": model.fps, "skeleton": model.skeleton}
     written = [
-        save_gif(stem.with_suffix(".gif"), motions, title=title),
-        save_film_strip(stem.with_suffix(".png"), motions, title=title),
+        save_gif(stem.with_suffix(".gif"), motions, **look),
+        save_film_strip(stem.with_suffix(".png"), motions, **look),
     ]
     if find_spec("anywidget"):  # which comes with the extra "course"
         from mdm_lib.player import MotionPlayer
 
-        written.append(MotionPlayer(motions, title=title).save_html(stem.with_suffix(".html")))
+        written.append(MotionPlayer(motions, **look).save_html(stem.with_suffix(".html")))
     click.echo("\n".join(f"   {path}" for path in written))

@@ -7,7 +7,6 @@ import click
 from mdm_lib import runtime
 from mdm_lib.checkpoint import load_checkpoint
 from mdm_lib.commands.options import device_option, precision_option, sample_with_bar
-from mdm_lib.data import FPS
 from mdm_lib.errors import InputError
 from mdm_lib.formats.npy import save_motions
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
@@ -32,7 +31,7 @@ def sample(
     checkpoint, action, action_id, num_samples, sampler, steps, spacing, eta, guidance, frames, seed, output_path,
     device, precision,
 ):  # fmt: skip
-    """Make motions of one action: a .npy [N, frames, 22, 3] in metres, and a .json that describes it."""
+    """Make motions of one action: a .npy [N, frames, joints, 3] in metres, and a .json that describes it."""
     if (action is None) == (action_id is None):
         raise InputError("say which action: --action NAME or --action_id NUMBER")
     runtime.set_threads()
@@ -46,6 +45,14 @@ def sample(
     path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
     visited = plan(model.scheduler, **route)[1]
     made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": sampler, "timesteps": visited, "eta": eta}
-    save_motions(path, motions, [label] * num_samples, model.label_names, {**made_by, "guidance_scale": guidance})
-    click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / FPS:.1f} s each -> {path}")
+    save_motions(
+        path,
+        motions,
+        [label] * num_samples,
+        model.label_names,
+        {**made_by, "guidance_scale": guidance},
+        model.skeleton,
+        model.fps,
+    )
+    click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / model.fps:.1f} s each -> {path}")
     click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")

@@ -19,6 +19,7 @@ def visualise(input_path, output, title):
     """Draw motions as an animated GIF and a film strip."""
     motions, about = load_motions(input_path)
     look = {"title": title, "lengths": about.get("lengths"), "captions": about.get("label_names")}
+    look |= {"fps": about["fps"], "skeleton": about["skeleton"]}
     for path in [output] if output else [input_path.with_suffix(".gif"), input_path.with_suffix(".png")]:
         if path.suffix not in (".gif", ".png"):
             raise InputError(f"{path}: the output is a .gif (moving) or a .png (film strip)")

@@ -14,7 +14,6 @@ from mdm_lib.evaluation.measures import (
 )
 from mdm_lib.evaluation.memory import Nearest, nearest_clip
 from mdm_lib.evaluation.physics import (
-    TOES,
     bone_drift,
     floor_penetration,
     joint_jerk,
@@ -27,7 +26,6 @@ from mdm_lib.evaluation.scorecard import Scorecard, summarise
 
 __all__ = [
     "MAX_SAMPLES",
-    "TOES",
     "Judge",
     "Nearest",
     "Recogniser",

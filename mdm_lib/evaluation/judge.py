@@ -36,7 +36,7 @@ FRESH_CLIPS, RECOGNISER_CLIPS = (1200, 101), (2400, 102)
 class Motions(NamedTuple):
     """N motions, and what the recogniser says of them."""
 
-    joints: Tensor  # [N, F, 22, 3]
+    joints: Tensor  # [N, F, J, 3]
     lengths: Tensor  # [N]
     labels: Tensor  # [N]
     logits: Tensor  # [N, actions]
@@ -62,6 +62,7 @@ class Judge:
         cache: str | Path | None = None, recogniser: Recogniser | None = None,
     ):  # fmt: skip
         self.label_names, self.num_frames, self.recogniser_seed = clips.label_names, num_frames, recogniser_seed
+        self.skeleton, self.fps = clips.skeleton, clips.fps
         self.is_synthetic = "tempo" in clips.factors
         self.everything = synthetic_clips(*FRESH_CLIPS) if self.is_synthetic else clips
         self.per_action = samples_per_action(self.everything, num_samples)
@@ -100,13 +101,13 @@ class Judge:
             ("FID", ""): measures.frechet_distance(motions.features, reference.features),
             ("diversity", ""): measures.diversity(motions.features),
             ("multimodality", ""): measures.multimodality(motions.features, motions.labels),
-            ("bone drift, %", ""): float(physics.bone_drift(*ours).mean()),
-            ("skating ratio", ""): float(physics.skating_ratio(*ours).mean()),
+            ("bone drift, %", ""): float(physics.bone_drift(*ours, self.skeleton).mean()),
+            ("skating ratio", ""): float(physics.skating_ratio(*ours, self.skeleton, self.fps).mean()),
             ("below the floor, cm", ""): 100 * float(physics.floor_penetration(*ours, floor).mean()),
         }
         for name, measure in (("speed / real", physics.joint_speed), ("jerk / real", physics.joint_jerk)):
-            expected = self._means(measure(*self.whole[:2]), self.whole.labels)
-            for action, mean in self._means(measure(*ours), motions.labels).items():
+            expected = self._means(measure(*self.whole[:2], self.fps), self.whole.labels)
+            for action, mean in self._means(measure(*ours, self.fps), motions.labels).items():
                 scores[name, action] = mean / expected[action]
         return scores | self._factor_distances(motions, reference)
 

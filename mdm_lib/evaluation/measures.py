@@ -1,6 +1,6 @@
 """How good a set of motions is, as pure functions on tensors: distributions, variety, physics, memorisation.
 
-Motions are joints ``[N, F, 22, 3]`` in metres, y up, 20 frames a second, with ``lengths [N]`` real frames; frames at
+Motions are joints ``[N, F, J, 3]`` in metres, y up, 20 frames a second, with ``lengths [N]`` real frames; frames at
 and past a motion's length are never looked at. Features are ``[N, D]``, those of ``mdm_lib.recogniser``.
 """
 

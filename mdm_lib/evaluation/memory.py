@@ -7,7 +7,6 @@ from torch import Tensor
 
 from mdm_lib.motion.clips import MotionClips, cut_windows
 from mdm_lib.motion.geometry import face_forward, length_mask, mirror
-from mdm_lib.motion.skeleton import NUM_JOINTS
 
 #: ``nearest_clip`` compares every fourth frame, and windows of so many clips at a time (memory).
 COMPARE_EVERY, CLIPS_AT_ONCE = 4, 64
@@ -31,7 +30,7 @@ def nearest_clip(joints: Tensor, lengths: Tensor, labels: Tensor, clips: MotionC
     model that copies its training clips is nearer to them than unseen real motion is.
 
     Args:
-        joints, lengths, labels: ``[N, F, 22, 3]``, ``[N]``, ``[N]``.
+        joints, lengths, labels: ``[N, F, J, 3]``, ``[N]``, ``[N]``.
         clips: the training clips, with the same labels.
     """
     motions = face_forward(joints)[:, ::COMPARE_EVERY].flatten(2)
@@ -49,16 +48,16 @@ def nearest_clip(joints: Tensor, lengths: Tensor, labels: Tensor, clips: MotionC
                 is_nearer = best < distance[own]
                 distance[own] = torch.where(is_nearer, best, distance[own])
                 nearest[own] = torch.where(is_nearer, index[at], nearest[own])
-    return Nearest((distance / NUM_JOINTS).sqrt(), nearest)
+    return Nearest((distance / clips.skeleton.num_joints).sqrt(), nearest)
 
 
 def _all_windows(clips: MotionClips, clip: Tensor, num_frames: int, shortest: int, flip: bool) -> tuple[Tensor, Tensor]:
-    """Every window of some clips that holds ``shortest`` real frames: ``[W, F/4, 66]``; and whose each is, ``[W]``."""
+    """Every window of some clips that holds ``shortest`` real frames: ``[W, F/4, 3 J]``; and whose each is, ``[W]``."""
     count = (clips.lengths[clip] - shortest).clamp(min=0) + 1
     index = clip.repeat_interleave(count)
     start = torch.cat([torch.arange(int(n)) for n in count])
     windows = cut_windows(clips, index, start, num_frames)[0][:, ::COMPARE_EVERY]
-    return (mirror(windows) if flip else windows).flatten(2), index
+    return (mirror(windows, clips.skeleton) if flip else windows).flatten(2), index
 
 
 def _mean_square(motions: Tensor, mask: Tensor, windows: Tensor) -> Tensor:

@@ -17,11 +17,9 @@ from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.clips import MotionClips, random_windows
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
-from mdm_lib.motion.skeleton import NUM_JOINTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
-#: Joints against the pelvis, and their velocities.
-NUM_INPUTS = 2 * 3 * NUM_JOINTS
 WIDTH, NUM_FEATURES = 96, 64
 #: The recipe, the same for every comparison.
 STEPS, BATCH_SIZE, PEAK_LR, WARMUP_STEPS = 800, 48, 2e-3, 30
@@ -40,18 +38,19 @@ class Recognition(NamedTuple):
 
 
 class Recogniser(nn.Module):
-    """Names actions: joints ``[B, F, 22, 3]`` in metres and lengths ``[B]`` → ``Recognition``.
+    """Names actions: joints ``[B, F, J, 3]`` in metres and lengths ``[B]`` → ``Recognition``.
 
     Convolutions over time, and a mean over the real frames. Where a motion is and where it heads does not matter;
     how large the body is and how fast it moves does.
     """
 
-    def __init__(self, label_names: tuple[str, ...]):
+    def __init__(self, label_names: tuple[str, ...], skeleton: Skeleton = SMPL22, fps: float = FPS):
         super().__init__()
-        self.label_names = tuple(label_names)
-        self.register_buffer("mean", torch.zeros(NUM_INPUTS))
-        self.register_buffer("std", torch.ones(NUM_INPUTS))
-        self.stem = nn.Conv1d(NUM_INPUTS, WIDTH, 3, stride=2, padding=1)
+        self.label_names, self.skeleton, self.fps = tuple(label_names), skeleton, fps
+        self.num_inputs = 2 * 3 * skeleton.num_joints  # joints against the pelvis, and their velocities
+        self.register_buffer("mean", torch.zeros(self.num_inputs))
+        self.register_buffer("std", torch.ones(self.num_inputs))
+        self.stem = nn.Conv1d(self.num_inputs, WIDTH, 3, stride=2, padding=1)
         self.blocks = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 5, padding=2 * d, dilation=d) for d in (1, 2, 4))
         self.to_features = nn.Linear(WIDTH, NUM_FEATURES)
         self.dropout = nn.Dropout(DROPOUT)
@@ -68,8 +67,8 @@ class Recogniser(nn.Module):
         return Recognition(self.to_logits(self.dropout(nn.functional.gelu(features))), features)
 
     def inputs(self, joints: Tensor) -> Tensor:
-        """``body_view``, normalised: ``[B, F, 132]``."""
-        return (body_view(joints) - self.mean) / self.std
+        """``body_view``, normalised: ``[B, F, 6 J]``."""
+        return (body_view(joints, self.skeleton, self.fps) - self.mean) / self.std
 
     @torch.no_grad()
     def recognise(self, joints: Tensor, lengths: Tensor) -> Recognition:
@@ -82,20 +81,27 @@ class Recogniser(nn.Module):
         """Write it to one file, atomically."""
         content = io.BytesIO()
         torch.save(
-            {"recogniser": VERSION, "label_names": list(self.label_names), "weights": self.state_dict()}, content
+            {
+                "recogniser": VERSION,
+                "label_names": list(self.label_names),
+                "skeleton": self.skeleton.to_plain(),
+                "fps": self.fps,
+                "weights": self.state_dict(),
+            },
+            content,
         )
         return write_atomically(path, content.getbuffer())
 
 
-def body_view(joints: Tensor) -> Tensor:
-    """A motion as its body sees it: ``[B, F, 22, 3]`` → ``[B, F, 132]``.
+def body_view(joints: Tensor, skeleton: Skeleton = SMPL22, fps: float = FPS) -> Tensor:
+    """A motion as its body sees it: ``[B, F, J, 3]`` → ``[B, F, 6 J]``.
 
     Joints against the pelvis' place on the ground (metres) and joint velocities (metres a second; of the first frame:
     zero), both turned so that the frame's body faces +z.
     """
-    velocity = FPS * torch.diff(joints, dim=1, prepend=joints[:, :1])
+    velocity = fps * torch.diff(joints, dim=1, prepend=joints[:, :1])
     seen = torch.cat([joints - joints[:, :, :1] * constant(OVER_GROUND, joints.device), velocity], 2)
-    return turn(seen.flatten(0, 1)[:, None], -heading(joints).flatten()).view(*joints.shape[:2], -1)
+    return turn(seen.flatten(0, 1)[:, None], -heading(joints, skeleton).flatten()).view(*joints.shape[:2], -1)
 
 
 def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, steps: int | None = None) -> Recogniser:
@@ -114,8 +120,8 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, st
     steps = STEPS if steps is None else steps
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        recogniser = Recogniser(clips.label_names)
-        to_statistics = nn.Linear(NUM_FEATURES, 2 * NUM_INPUTS)
+        recogniser = Recogniser(clips.label_names, clips.skeleton, clips.fps)
+        to_statistics = nn.Linear(NUM_FEATURES, 2 * recogniser.num_inputs)
         _fit_normaliser(recogniser, clips, num_frames)
         # rare actions are drawn more often than they occur, yet not as often as the others
         weight = clips.labels.bincount().clamp(min=1)[clips.labels] ** -0.5
@@ -145,7 +151,7 @@ def statistics(inputs: Tensor, mask: Tensor) -> Tensor:
 
 def _fit_normaliser(recogniser: Recogniser, clips: MotionClips, num_frames: int) -> None:
     joints, mask, _ = random_windows(clips, torch.arange(len(clips)), num_frames, with_mirror=True)
-    inputs = body_view(joints)[mask]
+    inputs = body_view(joints, clips.skeleton, clips.fps)[mask]
     recogniser.mean.copy_(inputs.mean(0))
     recogniser.std.copy_(inputs.std(0).clamp(min=0.02))  # what never moves must not be blown up
 
@@ -160,7 +166,8 @@ def load_recogniser(path: str | Path) -> Recogniser:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["recogniser"] != VERSION:
             raise InputError(f"{path} is a recogniser of another version; delete it, it is trained again when needed")
-        recogniser = Recogniser(tuple(content["label_names"]))
+        skeleton = Skeleton.from_plain(content["skeleton"])
+        recogniser = Recogniser(tuple(content["label_names"]), skeleton, content["fps"])
         recogniser.load_state_dict(content["weights"])
     except FileNotFoundError:
         raise InputError(f"no recogniser at {path}; train one with mdm_lib.recogniser.train_recogniser") from None

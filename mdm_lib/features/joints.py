@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mdm_lib.motion.geometry import OVER_GROUND
-from mdm_lib.motion.skeleton import NUM_JOINTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
 
@@ -16,10 +16,9 @@ class Representation(nn.Module):
     each group's deviation; both are buffers, so they travel with the checkpoint.
     """
 
-    num_features = NUM_JOINTS * 3
-
-    def __init__(self):
+    def __init__(self, skeleton: Skeleton = SMPL22):
         super().__init__()
+        self.num_features = 3 * skeleton.num_joints
         self.register_buffer("mean", torch.zeros(self.num_features))
         self.register_buffer("std", torch.ones(self.num_features))
 

@@ -9,21 +9,22 @@ import numpy as np
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.geometry import FPS
-from mdm_lib.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 
 
 def save_motions(
-    path: str | Path, motions: np.ndarray, labels: list[int], label_names: tuple[str, ...], made_by: dict
-) -> Path:
-    """Write motions ``[N, F, 22, 3]`` (metres) as float32 .npy, with a sidecar .json that says what they are."""
+    path: str | Path, motions: np.ndarray, labels: list[int], label_names: tuple[str, ...], made_by: dict,
+    skeleton: Skeleton = SMPL22, fps: float = FPS,
+) -> Path:  # fmt: skip
+    """Write motions ``[N, F, J, 3]`` (metres) as float32 .npy, with a sidecar .json that says what they are."""
     path, content = Path(path), io.BytesIO()
     np.save(content, motions.astype(np.float32))
     about = {
         "labels": labels,
         "label_names": [label_names[label] for label in labels],
         "lengths": [motions.shape[1]] * len(motions),
-        "fps": FPS,
-        "skeleton": {"joint_names": JOINT_NAMES, "parents": PARENTS},
+        "fps": fps,
+        "skeleton": skeleton.to_plain(),
         **made_by,
     }
     write_atomically(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
@@ -31,7 +32,11 @@ def save_motions(
 
 
 def load_motions(path: str | Path) -> tuple[np.ndarray, dict]:
-    """Motions ``[N, F, 22, 3]`` of a .npy, and its sidecar; one without a sidecar is fine."""
+    """Motions ``[N, F, J, 3]`` of a .npy, and what its sidecar says of them.
+
+    One without a sidecar is fine. ``"skeleton"`` (a ``Skeleton``) and ``"fps"`` are always there: SMPL's first 22
+    joints at 20 frames a second unless the sidecar says otherwise.
+    """
     path = Path(path)
     try:
         motions = np.load(path, allow_pickle=False)
@@ -39,11 +44,17 @@ def load_motions(path: str | Path) -> tuple[np.ndarray, dict]:
         raise InputError(f"no file at {path}; make one with `python -m mdm_lib sample`, or check the path") from None
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{path} is not a .npy file of numbers, or is cut short; make it anew") from error
-    shape = getattr(motions, "shape", ())
-    if len(shape) not in (3, 4) or shape[-2:] != (NUM_JOINTS, 3) or 0 in shape:
-        raise InputError(f"{path} has shape {list(shape)}; motions are [N, frames, {NUM_JOINTS}, 3] in metres")
+    about = {"fps": FPS, **_read_sidecar(path)}
+    about["skeleton"] = Skeleton.from_plain(about["skeleton"]) if "skeleton" in about else SMPL22
+    shape, num_joints = getattr(motions, "shape", ()), about["skeleton"].num_joints
+    if len(shape) not in (3, 4) or shape[-2:] != (num_joints, 3) or 0 in shape:
+        raise InputError(f"{path} has shape {list(shape)}; motions are [N, frames, {num_joints}, 3] in metres")
+    return motions, about
+
+
+def _read_sidecar(path: Path) -> dict:
     sidecar = path.with_suffix(".json")
     try:
-        return motions, json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+        return json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
     except ValueError as error:
         raise InputError(f"{sidecar}, which describes {path.name}, is damaged; delete it or make both anew") from error

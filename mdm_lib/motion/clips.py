@@ -1,6 +1,7 @@
 """``MotionClips``, the one container of motion, and what is done to clips before a model sees them."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from mdm_lib.errors import InputError
 from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
-from mdm_lib.motion.skeleton import JOINT, JOINT_NAMES, NUM_JOINTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
 
@@ -18,13 +19,15 @@ class MotionClips:
     """N motion clips as one padded tensor.
 
     Args:
-        joints: ``[N, F, 22, 3]`` metres, y up, 20 frames a second. F is the longest clip's length;
-            frames at and past a clip's length are padding (zeros).
+        joints: ``[N, F, J, 3]`` metres, y up. F is the longest clip's length; frames at and past a clip's length are
+            padding (zeros).
         lengths: ``[N]`` int64, real frames of each clip.
         labels: ``[N]`` int64, indices into ``label_names``.
         label_names: the actions.
         source: what this is, in a few words, for messages and model cards.
         factors: what is known of how each clip came about; each value is ``[N]``.
+        skeleton: what the J joints are.
+        fps: frames a second.
 
     Raises:
         InputError: when a clip has NaN, fewer than 2 frames, another number of joints, or a label
@@ -37,15 +40,16 @@ class MotionClips:
     label_names: tuple[str, ...]
     source: str = "motion clips"
     factors: dict[str, Tensor] = field(default_factory=dict)
+    skeleton: Skeleton = SMPL22
+    fps: float = FPS
 
     def __post_init__(self):
         if len(self) == 0:
             raise InputError(f"{self.source}: there are no clips in it")
-        if self.joints.dim() != 4 or self.joints.shape[2:] != (NUM_JOINTS, 3):
-            raise InputError(
-                f"{self.source}: clips must be [frames, {NUM_JOINTS}, 3], these are {list(self.joints.shape[1:])}; "
-                f"bring them to SMPL's first {NUM_JOINTS} joints (mdm_lib.skeleton.JOINT_NAMES)"
-            )
+        if self.joints.dim() != 4 or self.joints.shape[2:] != (self.skeleton.num_joints, 3):
+            raise InputError(f"{self.source}: {_shape_complaint('clips', self.joints[0], self.skeleton)}")
+        if not 0 < self.fps < math.inf:
+            raise InputError(f"{self.source}: fps is {self.fps}; give the frames a second")
         checks = {
             "has fewer than 2 frames; leave it out": self.lengths < 2,
             f"has a label out of range; labels are 0 to {len(self.label_names) - 1}": (self.labels < 0)
@@ -57,23 +61,24 @@ class MotionClips:
                 raise InputError(f"{self.source}: clip {int(bad.nonzero()[0])} {complaint}")
 
     @classmethod
-    def from_list(cls, clips: list[Tensor], labels, label_names, source: str = "motion clips") -> "MotionClips":
-        """From N clips ``[F_i, 22, 3]`` of different lengths."""
+    def from_list(
+        cls, clips: list[Tensor], labels, label_names, source: str = "motion clips", skeleton: Skeleton = SMPL22,
+        fps: float = FPS,
+    ) -> "MotionClips":  # fmt: skip
+        """From N clips ``[F_i, J, 3]`` of different lengths."""
         for index, clip in enumerate(clips):
-            if clip.dim() != 3 or clip.shape[1:] != (NUM_JOINTS, 3):
-                raise InputError(
-                    f"{source}: clip {index} must be [frames, {NUM_JOINTS} joints, 3], it is {list(clip.shape)}; "
-                    f"bring it to SMPL's first {NUM_JOINTS} joints (mdm_lib.skeleton.JOINT_NAMES)"
-                )
+            if clip.dim() != 3 or clip.shape[1:] != (skeleton.num_joints, 3):
+                raise InputError(f"{source}: {_shape_complaint(f'clip {index}', clip, skeleton)}")
         if not clips:
             raise InputError(f"{source}: there are no clips in it")
         joints = torch.nn.utils.rnn.pad_sequence([clip.float() for clip in clips], batch_first=True)
         lengths = torch.tensor([len(clip) for clip in clips])
-        return cls(joints, lengths, torch.as_tensor(labels).long(), tuple(label_names), source)
+        return cls(joints, lengths, torch.as_tensor(labels).long(), tuple(label_names), source, {}, skeleton, fps)
 
-    #: every door brings its motion to this rate and this skeleton
-    fps = FPS
-    joint_names = JOINT_NAMES
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The J joints."""
+        return self.skeleton.joint_names
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -124,6 +129,13 @@ class MotionClips:
         )
 
 
+def _shape_complaint(what: str, found: Tensor, skeleton: Skeleton) -> str:
+    return (
+        f"{what} must be [frames, {skeleton.num_joints} joints, 3], not {list(found.shape)}; give the skeleton of "
+        f"these joints, or bring them to SMPL's first {SMPL22.num_joints} (mdm_lib.motion.JOINT_NAMES)"
+    )
+
+
 def put_on_floor(clips: MotionClips) -> MotionClips:
     """Shift each clip up or down so that it stands on y = 0.
 
@@ -131,7 +143,8 @@ def put_on_floor(clips: MotionClips) -> MotionClips:
     the very lowest instead would let one misjudged frame lift the whole clip; on clean studio motion the two differ
     by less than a centimetre.
     """
-    feet = [JOINT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("ankle", "foot")]
+    skeleton = clips.skeleton
+    feet = [*skeleton.feet, *(skeleton.parents[foot] for foot in skeleton.feet)] or [*range(skeleton.num_joints)]
     lowest = clips.joints[:, :, feet, 1].amin(2).masked_fill(~clips.mask, torch.nan)
     floor = lowest.nanquantile(0.05, dim=1)[:, None] * clips.mask  # padding stays at zero
     joints = torch.stack([clips.joints[..., 0], clips.joints[..., 1] - floor[..., None], clips.joints[..., 2]], dim=-1)
@@ -180,7 +193,7 @@ def draw_windows(
     if has_mirror is None:
         return joints, mask, torch.zeros_like(index, dtype=torch.bool)
     flipped = (draws[1] < 0.5) & has_mirror[index]
-    return torch.where(flipped[:, None, None, None], mirror(joints), joints), mask, flipped
+    return torch.where(flipped[:, None, None, None], mirror(joints, clips.skeleton), joints), mask, flipped
 
 
 def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
@@ -192,11 +205,11 @@ def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: in
     frames = start[:, None] + torch.arange(num_frames, device=index.device)
     mask = frames < clips.lengths[index][:, None]
     frames = torch.minimum(frames, clips.lengths[index][:, None] - 1)  # padding repeats the last pose and is masked
-    return face_forward(clips.joints[index[:, None], frames]), mask
+    return face_forward(clips.joints[index[:, None], frames], clips.skeleton), mask
 
 
 def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
-    """The first clip of an action, facing forward, real frames only: ``[1, F, 22, 3]``, F at most ``num_frames``."""
+    """The first clip of an action, facing forward, real frames only: ``[1, F, J, 3]``, F at most ``num_frames``."""
     index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
     length = int(clips.lengths[index])
     return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]

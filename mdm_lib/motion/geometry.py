@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from mdm_lib.motion.skeleton import JOINT, MIRROR
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
+#: Frames a second of the course's motion.
 FPS = 20
 #: Multiplying by it leaves what a point has over the ground, without its height.
 OVER_GROUND = (1.0, 0.0, 1.0)
@@ -21,16 +22,19 @@ def centre(joints: Tensor) -> Tensor:
     return joints - joints[:, :1, :1] * constant(OVER_GROUND, joints.device)
 
 
-def heading(joints: Tensor) -> Tensor:
+def heading(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
     """Where the body faces, as an angle about y: 0 is +z, a quarter turn to the left is +π/2.
 
     Args:
         joints: ``[..., J, 3]``.
 
     Returns:
-        ``[...]`` radians, from the line through hips and shoulders.
+        ``[...]`` radians, from the lines from right to left that ``skeleton.facing`` names: those through hips and
+        shoulders. 0 where it names none.
     """
-    left = sum(joints[..., JOINT[f"left_{j}"], :] - joints[..., JOINT[f"right_{j}"], :] for j in ("hip", "shoulder"))
+    left = torch.zeros_like(joints[..., 0, :])
+    for left_joint, right_joint in skeleton.facing:
+        left = left + (joints[..., left_joint, :] - joints[..., right_joint, :])
     return torch.atan2(-left[..., 2], left[..., 0])
 
 
@@ -41,11 +45,11 @@ def turn(joints: Tensor, angle: Tensor) -> Tensor:
     return joints @ rotation.mT
 
 
-def face_forward(joints: Tensor) -> Tensor:
+def face_forward(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
     """Centre motions ``[B, F, J, 3]`` and turn them so that the first frame faces +z."""
-    return turn(centre(joints), -heading(joints[:, 0]))
+    return turn(centre(joints), -heading(joints[:, 0], skeleton))
 
 
-def mirror(joints: Tensor) -> Tensor:
+def mirror(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
     """The motion seen in a mirror, ``[..., J, 3]``: x negated *and* left joints exchanged with right ones."""
-    return joints[..., constant(MIRROR, joints.device), :] * constant((-1.0, 1.0, 1.0), joints.device)
+    return joints[..., constant(skeleton.mirror, joints.device), :] * constant((-1.0, 1.0, 1.0), joints.device)

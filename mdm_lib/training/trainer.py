@@ -38,7 +38,7 @@ def fit_normaliser(representation: Representation, clips: MotionClips, num_frame
     windows = [cut_windows(clips, everyone, start, num_frames) for start in (slack * 0, slack // 2, slack)]
     joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
     if with_mirror:
-        joints, mask = torch.cat([joints, mirror(joints)]), torch.cat([mask, mask])
+        joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
     representation.to(joints.device).fit(joints, mask)
 
 
@@ -68,7 +68,7 @@ class Trainer:
             raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
 
         torch.manual_seed(config.seed)
-        self.representation, self.model = build(config, self.vocabulary)
+        self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
         fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -162,7 +162,7 @@ class Trainer:
         }
         return Checkpoint(
             self.config, self.vocabulary, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
-            self.source, copy.deepcopy(training),
+            self.source, copy.deepcopy(training), self.clips.skeleton, self.clips.fps,
         )  # fmt: skip
 
     def resume(self, checkpoint: Checkpoint) -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from mdm_lib.errors import InputError
-from mdm_lib.motion.skeleton import BONES, JOINT, JOINT_NAMES, NUM_JOINTS, side
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 
 # Okabe and Ito's blue and vermilion, which colour-blind readers can tell apart.
 SIDE_COLOURS = {"left": (0, 114, 178), "right": (213, 94, 0), "centre": (70, 72, 80)}
@@ -26,17 +26,46 @@ CAMERA = np.array([
 ])  # fmt: skip
 
 SUPERSAMPLE = 3  # panels are drawn this much larger and shrunk, because Pillow's shapes have hard edges
-RADIUS, EDGE, HEAD_RADIUS, HEAD_RISE = 0.036, 0.016, 0.1, 0.06  # metres; the head's middle is above SMPL's head joint
+RADIUS, EDGE, HEAD_RADIUS, HEAD_RISE = 0.036, 0.016, 0.1, 0.06  # metres; the head's middle is above its joint
 SHADES = 12  # far limbs are paler, in this many steps
 FOLLOW_FROM = 1.0  # metres of travel from which the camera goes along
 GROUND = np.array([1.0, 0.0, 1.0])
 
-# The trunk is one shape with these corners; the bones from the spine to hips and shoulders would only clutter it.
-TORSO_CORNERS = [JOINT[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
-DRAWN = [(a, b) for a, b in BONES if not JOINT_NAMES[b].endswith(("hip", "collar", "shoulder"))]
-PARENT, CHILD = (list(joints) for joints in zip(*DRAWN, strict=True))
-SIDES = [side(child) for child in CHILD]
-RADII = np.where(np.array(SIDES) == "centre", 0.6, 1.0) * RADIUS
+
+@dataclass(frozen=True)
+class Body:
+    """What is drawn of a skeleton.
+
+    Args:
+        bones: (parent, child) of those that are drawn, and the ``sides`` they are on.
+        torso: corners of the trunk. Where there are hips and shoulders, it is one shape, and the bones from the spine
+            to them, which would only clutter it, are left out.
+        head: the joint over which a head is drawn, -1 for none.
+    """
+
+    bones: tuple[tuple[int, int], ...]
+    sides: tuple[str, ...]
+    torso: tuple[int, ...]
+    head: int
+
+    @property
+    def radii(self) -> np.ndarray:
+        """``[bones]`` metres; the middle is thinner."""
+        return np.where(np.array(self.sides) == "centre", 0.6, 1.0) * RADIUS
+
+
+@lru_cache
+def body_of(skeleton: Skeleton) -> Body:
+    """How a skeleton is drawn."""
+    hidden, torso = set(), ()
+    if len(skeleton.facing) > 1:
+        torso = (*skeleton.facing[1], *reversed(skeleton.facing[0]))
+        for joint in torso:
+            while skeleton.side(joint) != "centre":
+                hidden.add(joint)
+                joint = skeleton.parents[joint]
+    bones = tuple(bone for bone in skeleton.bones if bone[1] not in hidden)
+    return Body(bones, tuple(skeleton.side(child) for _, child in bones), torso, skeleton.head)
 
 
 def project(points: np.ndarray, distance: float) -> np.ndarray:
@@ -93,7 +122,7 @@ def camera_path(joints: np.ndarray) -> np.ndarray:
 
 
 def fit_view(joints: np.ndarray, height: int) -> View:
-    """The largest scale at which all of ``[..., 22, 3]`` around the aim, heads and floor fit into one panel."""
+    """The largest scale at which all of ``[..., J, 3]`` around the aim, heads and floor fit into one panel."""
     points = joints.reshape(-1, 3)
     floor = max(0.4, float(np.linalg.norm(points * GROUND, axis=1).max())) + 0.1
     # Nothing is nearer to the lens than three quarters of this, so nothing is enlarged by more than a third.
@@ -120,28 +149,31 @@ class Figures:
     """M poses ready to be drawn; their geometry is computed for all at once, since small NumPy calls are slow.
 
     Args:
-        poses: ``[M, 22, 3]`` metres.
+        poses: ``[M, J, 3]`` metres.
         focus: ``[M, 3]`` what the camera aims at on the floor.
     """
 
-    def __init__(self, view: View, poses: np.ndarray, focus: np.ndarray):
-        self.view, self.focus = view, focus
+    def __init__(self, view: View, poses: np.ndarray, focus: np.ndarray, skeleton: Skeleton = SMPL22):
+        self.view, self.focus, self.body = view, focus, body_of(skeleton)
+        parents, children = ([bone[end] for bone in self.body.bones] for end in (0, 1))
         pixels = SUPERSAMPLE * view.to_pixels(poses - focus[:, None])
         shadow = SUPERSAMPLE * view.to_pixels(poses * GROUND - focus[:, None])
-        start, end = pixels[:, PARENT], pixels[:, CHILD]
+        start, end, radii = pixels[:, parents], pixels[:, children], self.body.radii
         inset = 0.25 * (end - start)
-        self.outer, self.inner = _capsules(start, end, RADII), _capsules(start, end, RADII - EDGE)
-        self.gaps = _capsules(start + inset, end - inset, RADII + EDGE)
-        self.torso, self.torso_rim = _torso(pixels)
-        self.shadow = _capsules(shadow[:, PARENT], shadow[:, CHILD], RADIUS)
-        self.torso_shadow, _ = _torso(shadow)
-        neck, head = poses[:, JOINT["neck"]], poses[:, JOINT["head"]]
-        up = (head - neck) / np.maximum(np.linalg.norm(head - neck, axis=1, keepdims=True), 1e-6)
-        self.head = (SUPERSAMPLE * view.to_pixels(head + HEAD_RISE * up - focus)).tolist()
+        self.outer, self.inner = _capsules(start, end, radii), _capsules(start, end, radii - EDGE)
+        self.gaps = _capsules(start + inset, end - inset, radii + EDGE)
+        self.torso, self.torso_rim = _torso(pixels, self.body.torso)
+        self.shadow = _capsules(shadow[:, parents], shadow[:, children], RADIUS)
+        self.torso_shadow, _ = _torso(shadow, self.body.torso)
+        if self.body.head >= 0:
+            neck, head = poses[:, skeleton.parents[self.body.head]], poses[:, self.body.head]
+            up = (head - neck) / np.maximum(np.linalg.norm(head - neck, axis=1, keepdims=True), 1e-6)
+            self.head = (SUPERSAMPLE * view.to_pixels(head + HEAD_RISE * up - focus)).tolist()
         # From far to near. The trunk, which comes last in the list of shapes, lies just behind the spine.
         near = poses @ CAMERA[2]
-        bone_near = (near[:, PARENT] + near[:, CHILD]) / 2
-        trunk_near = bone_near[:, [name == "centre" for name in SIDES]].min(1, keepdims=True) - 0.01
+        bone_near = (near[:, parents] + near[:, children]) / 2
+        spine = [name == "centre" for name in self.body.sides]
+        trunk_near = bone_near[:, spine if any(spine) else slice(None)].min(1, keepdims=True) - 0.01
         self.order = np.concatenate([bone_near, trunk_near], axis=1).argsort(axis=1).tolist()
         self.shades = (np.clip((near[:, :1] - bone_near) / 0.8 + 0.5, 0, 1) * SHADES).round().astype(int).tolist()
 
@@ -150,35 +182,38 @@ class Figures:
         large = Image.new("RGB", tuple(SUPERSAMPLE * side for side in self.view.size), PAPER)
         draw = ImageDraw.Draw(large)
         _draw_floor(draw, self.view, self.focus[m])
-        for shape in (self.torso_shadow[m], *self.shadow[m]):
+        for shape in (*self.torso_shadow[m], *self.shadow[m]):
             draw.polygon(shape, fill=SHADOW)
         for shape in self.order[m]:
-            if shape < len(DRAWN):
+            if shape < len(self.body.bones):
                 self._draw_bone(draw, m, shape, ended)
             else:
-                for part in (self.torso[m], *self.torso_rim[m]):
+                for part in (*self.torso[m], *self.torso_rim[m]):
                     draw.polygon(part, fill=TORSO)
         return large.reduce(SUPERSAMPLE)
 
     def _draw_bone(self, draw: ImageDraw.ImageDraw, m: int, bone: int, ended: bool):
         """Limbs have a thin gap of paper around them, so that crossing ones stay apart; right ones are hollow."""
-        shade = 0 if SIDES[bone] == "centre" else self.shades[m][bone]
-        colour = _shaded(SIDES[bone], shade, ended)
-        if SIDES[bone] != "centre":
+        side = self.body.sides[bone]
+        colour = _shaded(side, 0 if side == "centre" else self.shades[m][bone], ended)
+        if side != "centre":
             draw.polygon(self.gaps[m][bone], fill=PAPER)
         draw.polygon(self.outer[m][bone], fill=colour)
-        if SIDES[bone] == "right":
+        if side == "right":
             draw.polygon(self.inner[m][bone], fill=PAPER)
-        if CHILD[bone] == JOINT["head"]:
+        if self.body.bones[bone][1] == self.body.head:
             x, y, scale = self.head[m]
             for radius, fill in ((HEAD_RADIUS + EDGE, PAPER), (HEAD_RADIUS, colour)):
                 draw.circle((x, y), radius * scale, fill=fill)
 
 
-def _torso(pixels: np.ndarray) -> tuple[list, list]:
-    """The trunk of ``[M, 22, 3]`` as M flat lists of corners, and the thick lines that round them."""
-    corners = pixels[:, TORSO_CORNERS]
-    return corners[..., :2].reshape(len(pixels), -1).tolist(), _capsules(corners, np.roll(corners, 1, axis=1), RADIUS)
+def _torso(pixels: np.ndarray, corners: tuple[int, ...]) -> tuple[list, list]:
+    """The trunk of ``[M, J, 3]``: M lists of its shape (none where it has no corners), and of lines that round it."""
+    if not corners:
+        return [[] for _ in pixels], [[] for _ in pixels]
+    places = pixels[:, corners]
+    shapes = places[..., :2].reshape(len(pixels), 1, -1).tolist()
+    return shapes, _capsules(places, np.roll(places, 1, axis=1), RADIUS)
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, view: View, focus: np.ndarray):
@@ -249,8 +284,8 @@ def quantise(picture: Image.Image) -> Image.Image:
     return picture.quantize(palette=_palette(), dither=Image.Dither.NONE)
 
 
-def check_motions(motions, lengths, captions) -> tuple[np.ndarray, list[int], list[str]]:
-    """Joints ``[N, F, 22, 3]`` up to the longest real length, padding replaced by the last real pose; the other two.
+def check_motions(motions, lengths, captions, skeleton: Skeleton = SMPL22) -> tuple[np.ndarray, list[int], list[str]]:
+    """Joints ``[N, F, J, 3]`` up to the longest real length, padding replaced by the last real pose; the other two.
 
     Raises:
         InputError: on a wrong shape, NaN in a real frame, or lengths or captions that do not match.
@@ -260,9 +295,10 @@ def check_motions(motions, lengths, captions) -> tuple[np.ndarray, list[int], li
         joints = torch.as_tensor(motions).detach().cpu().double().numpy()
     except (TypeError, ValueError) as error:
         raise InputError(f"motions must be one tensor or array, padded to one length: {error}") from error
-    if joints.ndim not in (3, 4) or joints.shape[-2:] != (NUM_JOINTS, 3) or 0 in joints.shape:
+    num_joints = skeleton.num_joints
+    if joints.ndim not in (3, 4) or joints.shape[-2:] != (num_joints, 3) or 0 in joints.shape:
         raise InputError(
-            f"motions must be [N, F, {NUM_JOINTS}, 3] or [F, {NUM_JOINTS}, 3], not {list(joints.shape)}; "
+            f"motions must be [N, F, {num_joints}, 3] or [F, {num_joints}, 3], not {list(joints.shape)}; "
             "model output becomes motion by its Representation's `decode`"
         )
     joints = joints.reshape(-1, *joints.shape[-3:])

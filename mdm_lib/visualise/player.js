@@ -2,7 +2,8 @@
 // Coordinates are metres with y up. Bones, sides, thickness, colours and rate come from Python: `body`, `fps`.
 
 const HOME = { azimuth: -0.61, elevation: 0.3, zoom: 1 };
-const GHOSTS = [24, 16, 8]; // frames ago, the oldest first
+const GHOSTS = [1.2, 0.8, 0.4]; // seconds ago, the oldest first
+const SMOOTH = 0.4; // seconds to both sides over which the camera's path is smoothed
 const INK = { lineCap: "round", lineJoin: "round", textAlign: "center", font: "11px system-ui, sans-serif" };
 const SEND_EVERY = 200; // ms between two frame numbers sent to Python while playing
 const TOGGLES = {
@@ -92,10 +93,12 @@ function findAim(motion, members, follow) {
   });
   const ends = [Math.min, Math.max].map((most) => range(3).map((i) => most(...path.map((p) => p[i]))));
   return path.map((_, f) => { // the window is symmetric, so the camera does not lag, not even at the ends
-    const half = Math.min(8, f, path.length - 1 - f);
+    const half = Math.min(Math.round(SMOOTH * motion.fps), f, path.length - 1 - f);
     return mean(follow ? path.slice(f - half, f + half + 1) : ends);
   });
 }
+
+const framesAgo = ({ fps }) => GHOSTS.map((seconds) => Math.round(seconds * fps));
 
 // A cylinder around the aim that holds everybody in every frame, whichever way the camera is turned.
 function measure(motion, panels, ghosts) {
@@ -108,7 +111,8 @@ function measure(motion, panels, ghosts) {
   });
   for (const { members, path } of panels)
     for (const n of members)
-      for (const ago of ghosts ? [0, ...GHOSTS] : [0]) path.forEach((at, f) => f >= ago && include(n, f - ago, at));
+      for (const ago of ghosts ? [0, ...framesAgo(motion)] : [0])
+        path.forEach((at, f) => f >= ago && include(n, f - ago, at));
   return room;
 }
 
@@ -243,7 +247,7 @@ function partsOf({ ctx, motion, theme }, points, trunkColour, ended) {
 }
 
 function drawGhosts({ ctx, motion, theme }, time, pointsAt, trunk) {
-  GHOSTS.forEach((ago, i) => {
+  framesAgo(motion).forEach((ago, i) => {
     if (time < ago) return;
     const points = pointsAt(time - ago), pale = (side) => css(mix(theme.paper, theme[side] ?? trunk, 0.16 + 0.1 * i));
     const { head, headRadius, radius } = motion.body;

@@ -15,40 +15,25 @@ from pathlib import Path
 
 import anywidget
 import numpy as np
+from PIL import Image
 from traitlets import Bool, Bytes, Dict, Float, Int, validate
 
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.geometry import FPS
-from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.visualise.figure import (
-    DRAWN,
     EDGE,
     FOLLOW_FROM,
     HEAD_RADIUS,
     HEAD_RISE,
     RADIUS,
     SIDE_COLOURS,
-    SIDES,
-    TORSO_CORNERS,
+    body_of,
     check_motions,
 )
 from mdm_lib.visualise.strips import film_strip
 
-#: What the browser must know of the body; the skeleton and its colours are defined in Python alone.
-BODY = {
-    "joints": NUM_JOINTS,
-    "bones": [[parent, child, side] for (parent, child), side in zip(DRAWN, SIDES, strict=True)],
-    "torso": TORSO_CORNERS,
-    "neck": JOINT["neck"],
-    "head": JOINT["head"],
-    "left": SIDE_COLOURS["left"],
-    "right": SIDE_COLOURS["right"],
-    "radius": RADIUS,
-    "edge": EDGE,
-    "headRadius": HEAD_RADIUS,
-    "headRise": HEAD_RISE,
-}
 MILLIMETRE, LARGEST = 0.001, np.iinfo(np.int16).max
 
 
@@ -69,6 +54,23 @@ def _pack(source: str) -> str:
 MODULE = _pack(Path(__file__).with_name("player.js").read_text(encoding="utf-8"))
 
 
+def _describe_body(skeleton: Skeleton) -> dict:
+    """What the browser must know of a body; skeletons, their thickness and colours are defined in Python alone."""
+    body = body_of(skeleton)
+    return {
+        "joints": skeleton.num_joints,
+        "bones": [[*bone, side] for bone, side in zip(body.bones, body.sides, strict=True)],
+        "torso": body.torso,
+        "head": body.head,
+        "left": SIDE_COLOURS["left"],
+        "right": SIDE_COLOURS["right"],
+        "radius": RADIUS,
+        "edge": EDGE,
+        "headRadius": HEAD_RADIUS,
+        "headRise": HEAD_RISE,
+    }
+
+
 class MotionPlayer(anywidget.AnyWidget):
     """One or many motions that the reader can turn, play and scrub.
 
@@ -76,12 +78,13 @@ class MotionPlayer(anywidget.AnyWidget):
     arrow keys step, home and end jump. A motion that has ended keeps its last real pose, paler.
 
     Args:
-        motion: ``[F, 22, 3]`` or ``[N, F, 22, 3]``, metres, y up, tensor or array.
+        motion: ``[F, J, 3]`` or ``[N, F, J, 3]``, metres, y up, tensor or array.
         lengths: ``[N]`` real frames of each motion, all by default. What lies past them is never shown.
         captions: N short texts, one over each motion.
         title: a text over everything.
         layout: ``"side"`` by side, or ``"overlay"``, all in one picture.
         fps: frames a second.
+        skeleton: what the J joints are.
         playing: whether it starts at once; for readers who asked their system for less motion it never does.
         speed, loop, trail, ghosts: what the controls show at first.
         follow: whether the camera goes along; by default when somebody travels a metre.
@@ -95,7 +98,7 @@ class MotionPlayer(anywidget.AnyWidget):
     """
 
     _esm = f"{MODULE}export default player.default;"
-    _data = Bytes().tag(sync=True)  # joints [N, F, 22, 3] as little-endian int16, in units of _scene["unit"] metres
+    _data = Bytes().tag(sync=True)  # joints [N, F, J, 3] as little-endian int16, in units of _scene["unit"] metres
     _scene = Dict().tag(sync=True)
     frame = Int(0).tag(sync=True, echo_update=False)  # an echo from a slow kernel would throw the player back
     _ticks = Int(0).tag(sync=True, echo_update=False)  # how many reports the browser's clock has sent
@@ -109,22 +112,24 @@ class MotionPlayer(anywidget.AnyWidget):
     def __init__(
         self, motion, lengths=None, captions: Sequence[str] | None = None, title: str = "", layout: str = "side",
         fps: float = FPS, playing=True, speed=1.0, loop=True, follow: bool | None = None, trail=False, ghosts=False,
+        skeleton: Skeleton = SMPL22,
     ):  # fmt: skip
         if layout not in ("side", "overlay"):
             raise InputError(f'layout must be "side" or "overlay", not {layout!r}')
         if not (0 < fps < np.inf and 0 < speed < np.inf):
             raise InputError(f"fps and speed must be above 0, not {fps} and {speed}")
-        joints, *_ = checked = check_motions(motion, lengths, captions)
+        joints, *_ = checked = check_motions(motion, lengths, captions, skeleton)
         if follow is None:
             root = joints[:, :, 0, [0, 2]]
             follow = bool(np.linalg.norm(np.ptp(root, axis=1), axis=-1).max() >= FOLLOW_FROM)
-        self._fixed = {"title": str(title), "layout": layout, "fps": fps, "body": BODY}
+        self._fixed = {"title": str(title), "layout": layout, "fps": fps, "body": _describe_body(skeleton)}
+        self.skeleton = skeleton
         super().__init__(playing=playing, speed=speed, loop=loop, follow=follow, trail=trail, ghosts=ghosts)
         self._show(*checked)
 
     @property
     def motion(self) -> np.ndarray:
-        """``[N, F, 22, 3]`` metres, padding replaced by the last real pose. Set it to show another motion in place.
+        """``[N, F, J, 3]`` metres, padding replaced by the last real pose. Set it to show another motion in place.
 
         View, speed and play state stay; so do the captions when there are as many motions as before.
         """
@@ -136,7 +141,7 @@ class MotionPlayer(anywidget.AnyWidget):
 
     def update(self, motion, lengths=None, captions: Sequence[str] | None = None):
         """Show another motion in place, with its lengths and captions. Arguments and errors as for the class."""
-        joints, lengths, new_captions = check_motions(motion, lengths, captions)
+        joints, lengths, new_captions = check_motions(motion, lengths, captions, self.skeleton)
         if captions is None and len(self._scene["captions"]) == len(joints):
             new_captions = self._scene["captions"]
         self._show(joints, lengths, new_captions)
@@ -185,6 +190,11 @@ class MotionPlayer(anywidget.AnyWidget):
         )
         return write_atomically(path, page.encode())
 
+    def film_strip(self, title: str = "", num_poses: int = 8) -> Image.Image:
+        """What it plays as a still picture."""
+        lengths, captions, fps = (self._scene[name] for name in ("lengths", "captions", "fps"))
+        return film_strip(self._joints, lengths, title, captions, num_poses, fps, self.skeleton)
+
     def _describe(self) -> str:
         """What is shown, in words: for screen readers and where there is no picture."""
         count, seconds = len(self._joints), self._scene["frames"] / self._scene["fps"]
@@ -198,7 +208,6 @@ class MotionPlayer(anywidget.AnyWidget):
         """The live widget, and a film strip for where it cannot run: GitHub, nbviewer, an untrusted notebook."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         png = BytesIO()
-        strip = film_strip(self._joints, self._scene["lengths"], self._scene["title"], self._scene["captions"])
-        strip.save(png, "PNG", optimize=True)
+        self.film_strip(title=self._scene["title"]).save(png, "PNG", optimize=True)
         data["image/png"] = b64encode(png.getbuffer()).decode()
         return data, {**metadata, "image/png": {"alt": f"Film strip. {self._describe()}"}}

@@ -20,29 +20,32 @@ from PIL import Image
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.geometry import FPS, heading, turn
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.visualise.figure import GROUND, Figures, camera_path, check_motions, fit_view, quantise
 from mdm_lib.visualise.page import Page
 
-#: Poses of a film strip are at most this many frames apart, so that no stride falls between two of them,
+#: Poses of a film strip are at most this many seconds apart, so that no stride falls between two of them,
 #: and everybody starts turned this far to the picture's right, since a stride is best seen from the side.
-LONGEST_GAP, STRIP_HEADING = 6, math.radians(25)
+LONGEST_GAP, STRIP_HEADING = 0.3, math.radians(25)
 
 
 def draw_frames(
-    motions, lengths=None, captions: Sequence[str] | None = None, title: str = "", fps: float = FPS, height=None
-) -> list[Image.Image]:
+    motions, lengths=None, captions: Sequence[str] | None = None, title: str = "", fps: float = FPS, height=None,
+    skeleton: Skeleton = SMPL22,
+) -> list[Image.Image]:  # fmt: skip
     """One RGB picture a frame, the motions side by side at one scale, at most four in a row.
 
     The camera stands still while everybody stays within a metre, and else goes along with each person,
     smoothly; no limb leaves the picture. A motion that has ended keeps its last real pose, paler.
 
     Args:
-        motions: ``[N, F, 22, 3]`` or ``[F, 22, 3]``, metres, y up, tensor or array.
+        motions: ``[N, F, J, 3]`` or ``[F, J, 3]``, metres, y up, tensor or array.
         lengths: ``[N]`` real frames of each motion, all by default. What lies past them is never shown.
         captions: N short texts, one over each motion.
         title: a text over everything; it is shrunk, then wrapped, to fit.
         fps: frames a second, for the clock in the corner.
         height: of a panel, pixels.
+        skeleton: what the J joints are.
 
     Returns:
         As many pictures as the longest motion has frames.
@@ -52,13 +55,13 @@ def draw_frames(
             that is not from 1 to 50.
     """
     if not 1 <= fps <= 50:
-        raise InputError(f"fps must be from 1 to 50 (browsers slow faster GIFs down), not {fps}; motion here has {FPS}")
-    joints, lengths, captions = check_motions(motions, lengths, captions)
+        raise InputError(f"fps must be from 1 to 50 (browsers slow faster GIFs down), not {fps}")
+    joints, lengths, captions = check_motions(motions, lengths, captions, skeleton)
     num_motions, num_frames = joints.shape[:2]
     focus = camera_path(joints)
     view = fit_view(joints - focus[:, :, None], height or (400 if num_motions == 1 else 300))
     page = Page(view, num_motions, min(num_motions, 4), title, captions)
-    figures = [Figures(view, joints[n], focus[n]) for n in range(num_motions)]
+    figures = [Figures(view, joints[n], focus[n], skeleton) for n in range(num_motions)]
     frames = []
     for f in range(num_frames):
         picture = page.blank.copy()
@@ -70,13 +73,16 @@ def draw_frames(
     return frames
 
 
-def save_gif(path, motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, fps: float = FPS):
+def save_gif(
+    path, motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, fps: float = FPS,
+    skeleton: Skeleton = SMPL22,
+):  # fmt: skip
     """Write the pictures of ``draw_frames`` as an endless GIF, atomically; returns the path.
 
     A GIF's clock counts hundredths of a second; rates that do not fit it are kept on average. Arguments and errors
     as ``draw_frames``.
     """
-    frames = draw_frames(motions, lengths, captions, title, fps)
+    frames = draw_frames(motions, lengths, captions, title, fps, skeleton=skeleton)
     first, *rest = [quantise(frame) for frame in frames]
     ticks = [round(100 * f / fps) for f in range(len(frames) + 1)]
     duration = [10 * (end - start) for start, end in pairwise(ticks)]
@@ -86,20 +92,21 @@ def save_gif(path, motions, lengths=None, title: str = "", captions: Sequence[st
 
 
 def film_strip(
-    motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, num_poses: int = 8, fps: float = FPS
-) -> Image.Image:
+    motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, num_poses: int = 8, fps: float = FPS,
+    skeleton: Skeleton = SMPL22,
+) -> Image.Image:  # fmt: skip
     """A picture with a row of poses for each motion, evenly spaced in time.
 
-    They reach from the first to the last frame, or as far as steps of ``LONGEST_GAP`` frames go, and each motion is
+    They reach from the first to the last frame, or as far as steps of ``LONGEST_GAP`` seconds go, and each motion is
     turned so that it starts facing the same way. The camera goes along with the root; the floor's lines stay in
     the world, so they tell how far it went.
     Arguments and errors as ``draw_frames``; a motion shorter than ``num_poses`` shows every frame once.
     """
-    joints, lengths, captions = check_motions(motions, lengths, captions)
+    joints, lengths, captions = check_motions(motions, lengths, captions, skeleton)
     if num_poses < 1:
         raise InputError(f"num_poses must be at least 1, not {num_poses}")
-    joints = turn(torch.from_numpy(joints), STRIP_HEADING - heading(torch.from_numpy(joints[:, 0]))).numpy()
-    ends = [min(length - 1, LONGEST_GAP * (num_poses - 1)) for length in lengths]
+    joints = turn(torch.from_numpy(joints), STRIP_HEADING - heading(torch.from_numpy(joints[:, 0]), skeleton)).numpy()
+    ends = [min(length - 1, max(1, round(LONGEST_GAP * fps)) * (num_poses - 1)) for length in lengths]
     picks = [np.unique(np.linspace(0, end, num_poses).round().astype(int)) for end in ends]
     rows = [joints[n, pick] for n, pick in enumerate(picks)]
     focus = [row[:, 0] * GROUND for row in rows]
@@ -108,7 +115,7 @@ def film_strip(
     page = Page(view, len(rows) * columns, columns, title, captions)
     picture = page.blank.copy()
     for n, pick in enumerate(picks):
-        figures = Figures(view, rows[n], focus[n])
+        figures = Figures(view, rows[n], focus[n], skeleton)
         travel = np.linalg.norm(focus[n] - focus[n][0], axis=1)
         for i, f in enumerate(pick):
             corner = page.corners[n * columns + i]
@@ -118,8 +125,11 @@ def film_strip(
     return quantise(picture)  # a third of the size in a notebook
 
 
-def save_film_strip(path, motions, lengths=None, title: str = "", captions=None, num_poses: int = 8):
+def save_film_strip(
+    path, motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, num_poses: int = 8,
+    fps: float = FPS, skeleton: Skeleton = SMPL22,
+):  # fmt: skip
     """Write ``film_strip`` as a small PNG, atomically; returns the path. Arguments and errors as there."""
     content = BytesIO()
-    film_strip(motions, lengths, title, captions, num_poses).save(content, "PNG", optimize=True)
+    film_strip(motions, lengths, title, captions, num_poses, fps, skeleton).save(content, "PNG", optimize=True)
     return write_atomically(path, content.getbuffer())

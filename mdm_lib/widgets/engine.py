@@ -25,9 +25,10 @@ from torch import Tensor
 from traitlets import List, Unicode
 
 from mdm_lib.errors import InputError
+from mdm_lib.motion.geometry import FPS
+from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.visualise.player import MotionPlayer
 from mdm_lib.visualise.plots import BLUE
-from mdm_lib.visualise.strips import film_strip
 
 #: Between two pictures of long work lie at least so many seconds: more could not be seen, and would slow it down.
 REDRAW_AFTER = 0.1
@@ -38,10 +39,12 @@ STILL_WIDTH = 1000
 class Motion(NamedTuple):
     """A motion for ``explore`` to show, where the joints alone do not say enough."""
 
-    joints: np.ndarray | Tensor  # [N, F, 22, 3] or [F, 22, 3], metres
+    joints: np.ndarray | Tensor  # [N, F, J, 3] or [F, J, 3], metres
     captions: Sequence[str] | None = None  # one a motion
     frame: int | None = None  # when it changes, the player stops and jumps there
     columns: int | None = None  # at most so many motions side by side
+    skeleton: Skeleton = SMPL22
+    fps: float = FPS
 
 
 def explore(fn: Callable, **controls) -> "Explorer":
@@ -49,7 +52,7 @@ def explore(fn: Callable, **controls) -> "Explorer":
 
     Args:
         fn: is called with the values by name. It returns a picture (Pillow image or matplotlib figure), a motion
-            (``[F, 22, 3]`` or ``[N, F, 22, 3]`` array, tensor or ``Motion``), or a dict or sequence of these, which
+            (``[F, J, 3]`` or ``[N, F, J, 3]`` array, tensor or ``Motion``), or a dict or sequence of these, which
             are shown side by side. A generator function yields ``(progress 0 … 1, one of these or None)``: then a
             bar shows how far it is, and it is left where it is as soon as a control changes.
         controls: each a widget, ``(low, high)`` or ``(low, high, step)`` for a slider, a list or tuple of words or a
@@ -229,13 +232,15 @@ class Stage(widgets.Box):
     def __init__(self):
         super().__init__(layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
         self.items: dict[str, widgets.Image | MotionPlayer] = {}
+        self._kinds: list[tuple] = []
         self.names = _Names()
 
     def show(self, result):
         """``result`` as ``explore`` describes it. The widgets stay when names and kinds are those of last time."""
         parts = {name: _picture_or_motion(part) for name, part in _named(result).items()}
-        kinds = [(name, isinstance(part, Motion)) for name, part in parts.items()]
-        if kinds != [(name, isinstance(item, MotionPlayer)) for name, item in self.items.items()]:
+        kinds = [(name, *_kind(part)) for name, part in parts.items()]
+        if kinds != self._kinds:
+            self._kinds = kinds
             self.items = {name: _make_item(part) for name, part in parts.items()}
             self.children = list(self.items.values())
             self.names.pictures = [name for name, part in parts.items() if not isinstance(part, Motion)]
@@ -359,9 +364,14 @@ def _picture_or_motion(part) -> bytes | Motion:
     raise InputError(f"explore can show pictures, figures and motions, not {type(part).__name__}")
 
 
+def _kind(part: bytes | Motion) -> tuple:
+    """What a widget cannot change about what it shows."""
+    return (part.skeleton, part.fps) if isinstance(part, Motion) else ()
+
+
 def _make_item(part: bytes | Motion) -> widgets.Image | MotionPlayer:
     if isinstance(part, Motion):
-        player = MotionPlayer(part.joints, captions=part.captions)
+        player = MotionPlayer(part.joints, captions=part.captions, fps=part.fps, skeleton=part.skeleton)
         # the player's panels are 150 px wide or wider: in this width one column more has no room
         width = 900 if part.columns is None else 150 * (part.columns + 1)
         player.layout = widgets.Layout(flex="1 1 320px", min_width="0", max_width=f"{width}px")
@@ -370,10 +380,7 @@ def _make_item(part: bytes | Motion) -> widgets.Image | MotionPlayer:
 
 
 def _still(item: widgets.Image | MotionPlayer) -> Image.Image:
-    if isinstance(item, MotionPlayer):
-        still = film_strip(item.motion, item._scene["lengths"], captions=item._scene["captions"], num_poses=6)
-    else:
-        still = Image.open(BytesIO(item.value))
+    still = item.film_strip(num_poses=6) if isinstance(item, MotionPlayer) else Image.open(BytesIO(item.value))
     if still.width > STILL_WIDTH:
         still = still.convert("RGB").resize((STILL_WIDTH, round(still.height * STILL_WIDTH / still.width)))
     return still.convert("RGB")

@@ -14,7 +14,7 @@ from torch import Tensor
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.features.joints import REPRESENTATIONS
 from mdm_lib.motion.clips import MotionClips, first_clip
-from mdm_lib.motion.skeleton import JOINT
+from mdm_lib.motion.skeleton import Skeleton
 from mdm_lib.notebook import fixed_noise
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
 from mdm_lib.sampling import finish, sample
@@ -35,21 +35,21 @@ def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation
         num_timesteps: T.
         representation: the features that the noise is added to, a key of ``mdm_lib.features.REPRESENTATIONS``.
     """
-    features = REPRESENTATIONS[representation]().fit(clips.joints, clips.mask)
+    features = REPRESENTATIONS[representation](clips.skeleton).fit(clips.joints, clips.mask)
     scheduler = lru_cache(NoiseScheduler)
 
     def show(action, schedule, joint, t):
         joints = first_clip(clips, action)
         x0 = features.encode(joints)
         x_t = scheduler(num_timesteps, schedule).add_noise(x0, fixed_noise(x0), torch.tensor([t]))
-        height, alphas = 3 * JOINT[joint] + 1, scheduler(num_timesteps, schedule).alphas_cumprod
+        height, alphas = 3 * clips.skeleton.joint[joint] + 1, scheduler(num_timesteps, schedule).alphas_cumprod
         name = f"{joint.replace('_', ' ')}, height"
         plot = plot_noise(x0[0, :, height], x_t[0, :, height], name, alphas, t)
         both = torch.cat([joints, features.decode(x_t)])
-        return {"x0, x_t, alpha-bar and SNR": plot, "skeleton": Motion(both, ["x0", f"x_t, t = {t}"])}
+        return {"x0, x_t, alpha-bar and SNR": plot, "skeleton": _of(clips, both, ["x0", f"x_t, t = {t}"])}
 
     return explore(
-        show, action=actions_of(clips), schedule=["linear", "cosine"], joint=["right_wrist", "left_foot", "head"],
+        show, action=actions_of(clips), schedule=["linear", "cosine"], joint=_telling_joints(clips.skeleton),
         t=widgets.IntSlider(num_timesteps // 4, 0, num_timesteps - 1),
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
         x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), torch.tensor([t], device=device))
         weights = attention(checkpoint, x_t, t, action, layer - 1)[head - 1]
         plot = plot_attention(weights, frame, told_names(checkpoint.model))
-        return {"attention": plot, "skeleton": Motion(joints, [f"frame {frame} asks"], frame)}
+        return {"attention": plot, "skeleton": _of(clips, joints, [f"frame {frame} asks"], frame)}
 
     return explore(
         show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),
@@ -125,7 +125,7 @@ def gallery(
         return []
 
     def show(steps, view):
-        made = begin(steps)  # one batch [actions, F, 22, 3] a seed
+        made = begin(steps)  # one batch [actions, F, J, 3] a seed
         while len(made) < len(seeds):
             for i, step in enumerate(sample(checkpoint, ids, num_steps=steps, seed=seeds[len(made)]), 1):
                 pred_x0 = step.pred_x0
@@ -133,7 +133,9 @@ def gallery(
             made.append(finish(checkpoint, pred_x0))
         motions = torch.cat(made)
         strips = view == "film strips"
-        picture = film_strip(motions, captions=captions) if strips else Motion(motions, captions, columns=len(ids))
+        shown = _of(checkpoint, motions, captions, columns=len(ids))
+        look = {"captions": captions, "fps": checkpoint.fps, "skeleton": checkpoint.skeleton}
+        picture = film_strip(motions, **look) if strips else shown
         yield 1.0, {"samples": picture}
 
     most = min(50, checkpoint.config.num_timesteps)
@@ -149,6 +151,16 @@ def actions_of(clips: MotionClips) -> list[str]:
 
 
 def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
-    """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, 22, 3]``."""
+    """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, J, 3]``."""
     joints = torch.cat([checkpoint.representation.decode(step.x_t[:1]).cpu(), finish(checkpoint, step.pred_x0[:1])])
-    return Motion(joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])
+    return _of(checkpoint, joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])
+
+
+def _of(data: MotionClips | Checkpoint, joints: Tensor, *rest, **options) -> Motion:
+    """A motion of the skeleton and the rate of ``data``."""
+    return Motion(joints, *rest, **options, skeleton=data.skeleton, fps=data.fps)
+
+
+def _telling_joints(skeleton: Skeleton) -> list[str]:
+    """A few joints whose height tells something, of a skeleton that has them; else all."""
+    return [name for name in ("right_wrist", "left_foot", "head") if name in skeleton.joint] or [*skeleton.joint_names]

@@ -7,7 +7,7 @@ import torch
 from helpers import standing
 
 from mdm_lib.evaluation import physics
-from mdm_lib.motion.skeleton import JOINT
+from mdm_lib.motion.skeleton import JOINT, SMPL22
 
 
 def test_bones_keep_their_length_under_forward_kinematics(clips):
@@ -28,9 +28,9 @@ def test_skating_is_none_for_planted_and_all_for_sliding_feet():
     assert physics.skating_ratio(still + 0.030 * steps * sideways, lengths) == 1
     assert physics.skating_ratio(still + 0.020 * steps * sideways, lengths) == 0  # slower than 2.5 cm a frame
     lifted = still + 0.030 * steps * sideways
-    lifted[:, 20:, physics.TOES, 1] += 0.06  # from there in the air
+    lifted[:, 20:, SMPL22.feet, 1] += 0.06  # from there in the air
     assert float(physics.skating_ratio(lifted, lengths)) == pytest.approx(19 / 39)
-    lifted[:, 20:, physics.TOES[0], 1] -= 0.06  # one foot is enough
+    lifted[:, 20:, SMPL22.feet[0], 1] -= 0.06  # one foot is enough
     assert physics.skating_ratio(lifted, lengths) == 1
 
 
