@@ -8,7 +8,7 @@ from mdm_lib.files import asset_path
 from mdm_lib.model import MDM, PositionalEncoding
 from mdm_lib.motion import MotionClips
 from mdm_lib.moved import keep_old_addresses
-from mdm_lib.sampling import generate, sample
+from mdm_lib.sampling import Sampling, generate, sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.trainer import train
 
@@ -21,6 +21,7 @@ __all__ = [
     "MotionClips",
     "NoiseScheduler",
     "PositionalEncoding",
+    "Sampling",
     "asset_path",
     "generate",
     "load_checkpoint",

@@ -20,7 +20,9 @@ from mdm_lib.words import find_action
 
 #: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
 FORMAT = 2
-KEYS = {"config", "condition", "skeleton", "fps", "source", "normaliser", "model", "training"}
+KEYS = {
+    "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Checkpoint:
         source: the data it was trained on, in a few words.
         training: what resuming needs (see ``mdm_lib.training.Trainer``); ``None`` in a model made to be shared.
         skeleton, fps: of the motion it makes.
+        guidance_scale: how far it is guided unless ``sample`` is told otherwise; what its makers measured best.
     """
 
     config: Config
@@ -45,6 +48,7 @@ class Checkpoint:
     training: dict | None = None
     skeleton: Skeleton = SMPL22
     fps: float = FPS
+    guidance_scale: float = 1.0
 
     @property
     def scheduler(self) -> NoiseScheduler:
@@ -89,6 +93,7 @@ class Checkpoint:
                 "format": FORMAT,
                 "config": self.config.to_dict(),
                 "condition": self.vocabulary.to_plain(),
+                "guidance_scale": self.guidance_scale,
                 "skeleton": self.skeleton.to_plain(),
                 "fps": self.fps,
                 "source": self.source,
@@ -120,11 +125,11 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     content = _read(Path(path), device)
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
-    if content["format"] > FORMAT:
+    if content["format"] not in range(1, FORMAT + 1):
         raise InputError(
-            f"{path} has format {content['format']}, this version reads up to {FORMAT}; update mdm_lib to open it"
+            f"{path} has format {content['format']}, this version reads 1 to {FORMAT}; update mdm_lib to open it"
         )
-    content = _migrated(content)
+    content = _migrated(content, path)
     if missing := sorted(KEYS - set(content)):
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     config, skeleton = Config.from_dict(content["config"]), Skeleton.from_plain(content["skeleton"])
@@ -135,22 +140,45 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model.load_state_dict(content["model"])
     except RuntimeError as error:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew") from error
-    source, training, fps = (content[name] for name in ("source", "training", "fps"))
-    return Checkpoint(config, vocabulary, representation, model.eval(), source, training, skeleton, fps).to(device)
+    rest = {name: content[name] for name in ("source", "training", "fps", "guidance_scale")}
+    return Checkpoint(config, vocabulary, representation, model.eval(), skeleton=skeleton, **rest).to(device)
 
 
-def _migrated(content: dict) -> dict:
-    """What a file of an older format would hold in this one."""
-    if content["format"] == 1 and KEYS - {"condition"} <= set(content) and "label_names" in content:
-        content = {**content, "condition": content["label_names"], "model": _renamed(content["model"])}
-        if content["training"] is not None:
-            content["training"] = {**content["training"], "weights": _renamed(content["training"]["weights"])}
-    return content
+#: What format 1 called by another name or kept in another place.
+SETTINGS_OF_FORMAT_1 = {"like_weights": "balance_timesteps"}
+WEIGHTS_OF_FORMAT_1 = {"action_token.weight": "condition.table.weight"}
+
+
+def _migrated(content: dict, path: Path) -> dict:
+    """What a file of an older format holds, as this format has it.
+
+    In format 1 all models were told actions, a budget and the guidance scale stood among the settings, and the average
+    of the losses was two tensors without names.
+    """
+    if content["format"] == FORMAT:
+        return content
+    asked = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
+    if missing := sorted(asked - set(content)):
+        raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
+    config = {SETTINGS_OF_FORMAT_1.get(name, name): value for name, value in content["config"].items()}
+    config.pop("epochs", None)
+    training = content["training"]
+    if training is not None:
+        training = {**training, "weights": _renamed(training["weights"])}
+        training["loss_average"] = dict(zip(("mean", "seen"), training.pop("usual"), strict=True))
+    return {
+        **content,
+        "format": FORMAT,
+        "guidance_scale": config.pop("guidance_scale", 1.0),
+        "config": {"condition": "action", **config},
+        "condition": content["label_names"],
+        "model": _renamed(content["model"]),
+        "training": training,
+    }
 
 
 def _renamed(weights: dict) -> dict:
-    """Weights by their present names: the table of actions has moved into the condition."""
-    return {{"action_token.weight": "condition.table.weight"}.get(name, name): value for name, value in weights.items()}
+    return {WEIGHTS_OF_FORMAT_1.get(name, name): value for name, value in weights.items()}
 
 
 def saved_step(path: Path) -> int:

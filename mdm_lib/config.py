@@ -1,35 +1,49 @@
-"""The recipe of a model and of its training, as one frozen record that every checkpoint carries."""
+"""What makes a model and what makes a training, as frozen records that every checkpoint carries; and the presets."""
 
 from dataclasses import asdict, dataclass, fields
 
 from mdm_lib.errors import InputError
+from mdm_lib.words import known
+
+SCHEDULES = ("linear", "cosine")
 
 
 @dataclass(frozen=True)
-class Config:
-    """Everything that decides what a training run computes, the data apart.
+class ModelConfig:
+    """What makes a model: the network, the motion it sees, and the diffusion.
 
-    Two runs with equal data, ``Config`` and length give equal weights on one machine.
+    The defaults are those of the preset ``tiny``, which learns on a laptop while one reads a page. ``MDM`` by itself
+    defaults to the paper's sizes instead (512 wide, 8 layers), as its signature is that of the paper's model.
 
     Raises:
-        InputError: a width that the heads cannot share, or an odd one.
+        InputError: a width that the heads cannot share, or an odd one; an unknown schedule.
     """
 
-    # the denoiser (MDM, section 3 and appendix: 512 wide, 8 layers, 4 heads, ff 1024)
     latent_dim: int = 64
     num_layers: int = 4
     num_heads: int = 4
     ff_size: int = 256
     dropout: float = 0.0
-    # the motion it sees
-    representation: str = "root_velocity"
     condition: str = "action"
+    representation: str = "root_velocity"
     num_frames: int = 60
-    mirror: bool = True
-    # the diffusion
     num_timesteps: int = 50
     schedule: str = "linear"
-    # the training
+
+    def __post_init__(self):
+        # said here and not by model and scheduler, which need nothing but torch
+        if self.latent_dim % self.num_heads or self.latent_dim % 2:
+            raise InputError(
+                f"latent_dim is {self.latent_dim}: it must be even and a multiple of the {self.num_heads} heads"
+            )
+        known("schedule", self.schedule, SCHEDULES)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What makes a training, besides the clips and its length. Sampling has options of its own (``Sampling``)."""
+
+    mirror: bool = True
     batch_size: int = 16
     lr: float = 3e-3
     final_lr: float = 1e-5
@@ -37,45 +51,54 @@ class Config:
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     vel_weight: float = 10.0
-    like_weights: bool = True
+    balance_timesteps: bool = True
     cond_mask_prob: float = 0.1
     ema_decay: float = 0.995
-    epochs: int = 80
     seed: int = 0
-    # the sampling: what the makers of a checkpoint measured best; it changes nothing in the training
-    guidance_scale: float = 1.0
 
-    def __post_init__(self):
-        # said here and not by the model, which needs nothing but torch
-        if self.latent_dim % self.num_heads or self.latent_dim % 2:
-            raise InputError(
-                f"latent_dim is {self.latent_dim}: it must be even and a multiple of the {self.num_heads} heads"
-            )
+
+@dataclass(frozen=True)
+class Config(TrainingConfig, ModelConfig):
+    """Both parts in one record: everything that decides what a training computes, the data and the length apart.
+
+    Two runs with equal data, ``Config`` and length give equal weights on one machine.
+    """
 
     def to_dict(self) -> dict:
+        """Plain values, for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise InputError(
-                f"the configuration has settings this version does not know: {', '.join(unknown)}; update mdm_lib"
-            )
+        """What ``to_dict`` gave.
+
+        Raises:
+            InputError: when a setting is missing, or one is there that this version does not know. No default is put in
+                its place: it might not be what the model was made with.
+        """
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - names):
+            raise InputError(f"the configuration has settings that this version does not know: {', '.join(unknown)}; "
+                             "update mdm_lib")  # fmt: skip
+        if missing := sorted(names - set(values)):
+            raise InputError(f"the configuration lacks {', '.join(missing)}; open it with the version that wrote it")
         return cls(**values)
 
 
-#: ``tiny`` learns on a laptop while one reads a page, ``small`` in an hour or two of two CPU
-#: cores; ``paper`` has the sizes and the length of the MDM paper's HumanAct12 runs and wants a GPU.
+#: ``tiny`` learns in minutes on a laptop, ``small`` in an hour or two of two CPU cores; ``paper`` has the sizes (MDM,
+#: section 3 and appendix: 512 wide, 8 layers, 4 heads, ff 1024) and the length of the MDM paper's HumanAct12 runs and
+#: wants a GPU.
 PRESETS = {
     "tiny": Config(),
     "small": Config(
-        latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999, epochs=700,
-        guidance_scale=1.25,
+        latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999
     ),
     "paper": Config(
-        latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000,
-        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, epochs=30_000,
-        schedule="cosine", like_weights=False,
+        latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000, schedule="cosine",
+        batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, balance_timesteps=False,
     ),
 }  # fmt: skip
+#: How often each preset's training shows every clip.
+EPOCHS = {"tiny": 80, "small": 700, "paper": 30_000}
+#: How far what each preset's models make is guided, unless ``sample`` is told otherwise.
+GUIDANCE_SCALES = {"tiny": 1.0, "small": 1.25, "paper": 1.0}

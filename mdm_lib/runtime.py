@@ -10,6 +10,7 @@ import torch.distributed as dist
 
 from mdm_lib.errors import InputError
 
+PRECISIONS = ("auto", "bf16", "fp32")
 #: On a CPU, numbers are converted to bfloat16 and back for longer than a network narrower than this saves by it.
 WIDE_ENOUGH = 128
 

@@ -135,7 +135,8 @@ def plan(
     Raises:
         InputError: unknown sampler or spacing, more steps than there are, an η where there is none.
     """
-    run, most = SAMPLERS[known("sampler", sampler, SAMPLERS)], scheduler.num_timesteps
+    known("sampler", sampler, SAMPLERS)
+    most = scheduler.num_timesteps
     if num_steps is None:
         num_steps = most if sampler == "ddpm" else min(DEFAULT_STEPS, most)
     if not 1 <= num_steps <= most:
@@ -144,7 +145,12 @@ def plan(
         raise InputError(f"eta is {eta}; choose 0 (no noise) to 1 (as much as DDPM)")
     if eta > 0 and sampler != "ddim":
         raise InputError(f"eta is {eta}, but only ddim has an eta; leave it out, or choose the sampler ddim")
-    if sampler == "ddpm" and num_steps < most:
-        run, eta = ddim, 1.0
     visited = timesteps(scheduler, num_steps, known("spacing", spacing, SPACINGS))
-    return partial(run, eta=eta) if eta > 0 else run, visited
+    return sampler_of(sampler, eta, skips=num_steps < most), visited
+
+
+def sampler_of(name: str, eta: float, skips: bool) -> Callable[..., Iterator[DenoisingStep]]:
+    """The function of that name; DDPM that ``skips`` steps is ``ddim`` with η = 1."""
+    if name == "ddpm" and skips:
+        name, eta = "ddim", 1.0
+    return partial(SAMPLERS[name], eta=eta) if eta > 0 else SAMPLERS[name]

@@ -24,12 +24,15 @@ def cosine_betas(num_timesteps: int) -> Tensor:
     return (1 - alphas_bar[1:] / alphas_bar[:-1]).clamp(max=0.999)
 
 
+SCHEDULES = {"linear": linear_betas, "cosine": cosine_betas}
+
+
 class NoiseScheduler(nn.Module):
     """The forward process q and its posterior, as tables over the timesteps t = 0 … T-1.
 
     Args:
         num_timesteps: T.
-        schedule: ``"linear"`` or ``"cosine"``.
+        schedule: ``"linear"`` or ``"cosine"``; another one is a ``ValueError``.
 
     The tables are computed in float64 and kept as float32 buffers (Apple's MPS has no
     float64), so ``.to(device)`` moves them along.
@@ -37,8 +40,10 @@ class NoiseScheduler(nn.Module):
 
     def __init__(self, num_timesteps: int = 1000, schedule: str = "linear"):
         super().__init__()
+        if schedule not in SCHEDULES:
+            raise ValueError(f"unknown schedule {schedule!r}; there are: {', '.join(SCHEDULES)}")
         self.num_timesteps = num_timesteps
-        betas = {"linear": linear_betas, "cosine": cosine_betas}[schedule](num_timesteps)
+        betas = SCHEDULES[schedule](num_timesteps)
         alphas = 1 - betas
         alphas_cumprod = alphas.cumprod(0)
         alphas_cumprod_prev = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])

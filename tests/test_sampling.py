@@ -1,17 +1,19 @@
 """The samplers against diffusers and exact solutions; guidance, spacings, lengths, and what `sample` refuses."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 
 import pytest
 import torch
+from click.testing import CliRunner
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, generate, sample
+from mdm_lib import PRESETS, Checkpoint, InputError, NoiseScheduler, Sampling, generate, sample
 from mdm_lib.checkpoint import build
+from mdm_lib.commands.cli import main
 from mdm_lib.conditions import ActionVocabulary
 from mdm_lib.guidance import guided
 from mdm_lib.ideal import IdealForClips, IdealForGaussian
@@ -318,7 +320,7 @@ def test_steps_are_yielded_as_planned_and_end_in_the_motion(checkpoint):
 
 
 def test_guidance_scale_is_the_checkpoints_unless_told(checkpoint):
-    strong = replace(checkpoint, config=replace(checkpoint.config, guidance_scale=2.5))
+    strong = replace(checkpoint, guidance_scale=2.5)
     expected = generate(checkpoint, "walk", guidance_scale=2.5)
     assert torch.equal(generate(strong, "walk"), expected)
     assert not torch.equal(generate(strong, "walk", guidance_scale=1), expected)
@@ -377,6 +379,11 @@ def test_hold_last_pose():
         ({"num_samples": 0}, "num_samples is 0"),
         ({"num_frames": 1}, "frames is 1"),
         ({"num_frames": 5000}, "choose 2 to 4998"),
+        ({"timesteps": [3, 9]}, "timesteps are [3, 9]; give different ones of 0 to 29, falling"),
+        ({"timesteps": []}, "timesteps are []"),
+        ({"timesteps": [30, 2]}, "of 0 to 29"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'"),
+        ({"sampelr": "ddim"}, "unknown option 'sampelr'; did you mean 'sampler'?"),
         ({"guidance_scale": -1.0}, "guidance_scale is -1.0"),
         ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
         ({"guidance_scale": 2.0, "guidance_interval": (9, 3)}, "the lower first"),
@@ -384,7 +391,7 @@ def test_hold_last_pose():
         ({"lengths": []}, "0 lengths for 1 motions"),
         ({"lengths": [1], "num_frames": 20}, "lengths go from 1 to 1"),
         ({"lengths": [21], "num_frames": 20}, "lengths go from 21 to 21"),
-        ({"action": []}, "list of actions is empty"),
+        ({"action": []}, "list of what to do is empty"),
         ({"action": "wakl"}, "did you mean 'walk'"),
     ],
 )
@@ -397,7 +404,7 @@ def test_bad_requests(checkpoint, options, message):
 def test_a_model_without_dropped_actions_cannot_be_guided(checkpoint):
     never = replace(checkpoint, config=replace(checkpoint.config, cond_mask_prob=0.0))
     assert generate(never, "walk").isfinite().all()
-    with pytest.raises(InputError, match="never saw a dropped action"):
+    with pytest.raises(InputError, match="never saw a dropped condition"):
         generate(never, "walk", guidance_scale=2.0)
 
 
@@ -413,3 +420,44 @@ def test_the_last_step_is_in_float32(checkpoint):
     times, action = torch.tensor([last.t]), torch.tensor([checkpoint.action_id("walk")])
     with torch.no_grad():
         assert torch.equal(last.pred_x0, checkpoint.model(last.x_t, times, action))
+
+
+# the record -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_and_its_fields_by_name_say_the_same(checkpoint):
+    asked = Sampling("ddim", num_steps=4, eta=0.5, guidance_scale=2.0, seed=3)
+    by_name = {"sampler": "ddim", "num_steps": 4, "eta": 0.5, "guidance_scale": 2.0, "seed": 3}
+    expected = generate(checkpoint, "walk", 2, **by_name)
+    assert torch.equal(generate(checkpoint, "walk", 2, asked), expected)
+    assert torch.equal(generate(checkpoint, "walk", 2, asked.planned(checkpoint)), expected)
+    assert torch.equal(generate(checkpoint, "walk", 2, replace(asked, seed=0), seed=3), expected)
+    with pytest.raises(FrozenInstanceError):
+        asked.seed = 1
+
+
+def test_a_plan_leaves_nothing_open_and_is_its_own_plan(checkpoint):
+    planned = Sampling(num_steps=4).planned(checkpoint)
+    assert planned.timesteps == tuple(plan(checkpoint.scheduler, num_steps=4)[1]) and planned.num_steps == 4
+    assert planned.guidance_scale == checkpoint.guidance_scale and planned.num_frames == checkpoint.config.num_frames
+    assert planned.planned(checkpoint) == planned
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver"])
+def test_ones_own_timesteps_are_visited(checkpoint, sampler):
+    steps = list(sample(checkpoint, "walk", sampler=sampler, timesteps=[29, 12, 3]))
+    assert [step.t for step in steps] == [29, 12, 3]
+
+
+def test_the_steps_are_chosen_once_a_sample(checkpoint, monkeypatch, tmp_path):
+    """From Python, and by the command line, which shows a bar and writes them into a file."""
+    import mdm_lib.sampling
+
+    calls = []
+    monkeypatch.setattr(mdm_lib.sampling, "plan", lambda *options: calls.append(options) or plan(*options))
+    generate(checkpoint, "walk", num_steps=2)
+    assert len(calls) == 1
+    path = checkpoint.save(tmp_path / "m.pth")
+    arguments = ["sample", "--checkpoint", path, "--action", "walk", "--steps", 2, "--output-path", tmp_path / "m.npy"]
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0 and len(calls) == 2

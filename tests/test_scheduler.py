@@ -96,3 +96,8 @@ def test_bayes_posterior_by_quadrature():
     args = torch.tensor([[x0]]), torch.tensor([[x_t]]), torch.tensor([t])
     assert scheduler.step(*args, torch.zeros(1, 1)).item() == pytest.approx(mean.item(), abs=1e-5)
     assert scheduler.posterior_std[t].item() == pytest.approx(deviation.item(), abs=1e-5)
+
+
+def test_an_unknown_schedule_says_what_there_is():
+    with pytest.raises(ValueError, match="unknown schedule 'cosin'; there are: linear, cosine"):
+        NoiseScheduler(50, "cosin")

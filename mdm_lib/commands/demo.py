@@ -14,6 +14,7 @@ from mdm_lib.commands.options import sample_with_bar
 from mdm_lib.config import PRESETS
 from mdm_lib.data import load_clips
 from mdm_lib.files import asset_path
+from mdm_lib.sampling import Sampling
 from mdm_lib.training.trainer import train as train_steps
 from mdm_lib.visualise.strips import save_film_strip, save_gif
 
@@ -54,7 +55,7 @@ def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint,
 
 def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: int) -> None:
     """Make three motions; write them as GIF, film strip and, where the player is installed, a page; say where."""
-    motions = sample_with_bar(model, action, 3, {}, seed=seed)
+    motions = sample_with_bar(model, action, 3, Sampling(seed=seed))
     look = {"title": title, "fps": model.fps, "skeleton": model.skeleton}
     written = [
         save_gif(stem.with_suffix(".gif"), motions, **look),

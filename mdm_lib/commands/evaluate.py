@@ -10,6 +10,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.evaluation.judge import MAX_SAMPLES, Judge
 from mdm_lib.evaluation.judge import evaluate as evaluate_checkpoint
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS
+from mdm_lib.sampling import Sampling
 
 
 @click.command(context_settings={"show_default": True})
@@ -38,13 +39,12 @@ def evaluate(
     """
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
-    route = {"sampler": sampler, "num_steps": steps, "guidance_scale": guidance}
-    route = {name: value for name, value in route.items() if value is not None}
     if data is None and not model.source.startswith("synthetic"):
         raise InputError(f"say where its data is, with --data; this checkpoint was trained on {model.source}")
+    sampling = Sampling(sampler, steps, guidance_scale=guidance).planned(model)
     clips = load_clips(data or model.source, label_names.split(",") if label_names else None)
     judge = Judge(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")
-    card = evaluate_checkpoint(model, judge, num_seeds=seeds, **route)
+    card = evaluate_checkpoint(model, judge, num_seeds=seeds, sampling=sampling)
     click.echo(card.to_markdown() if markdown else str(card))
     if json_path:
         click.echo(f"\n-> {card.save(json_path)}")

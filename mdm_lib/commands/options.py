@@ -8,12 +8,12 @@ from tqdm import tqdm
 
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.errors import InputError
-from mdm_lib.samplers import plan
-from mdm_lib.sampling import finish, sample
+from mdm_lib.runtime import PRECISIONS
+from mdm_lib.sampling import Request, Sampling, finish, sample
 
 device_option = click.option("--device", help="cpu, cuda or mps; default: the fastest there is.")
 precision_option = click.option(
-    "--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True,
+    "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True,
     help="auto: bfloat16 where the hardware is fast at it.",
 )  # fmt: skip
 
@@ -29,9 +29,9 @@ class OneLineErrors(click.Group):
             ctx.exit(2)
 
 
-def sample_with_bar(model: Checkpoint, action, num_samples: int, route: dict, **options) -> np.ndarray:
-    """``generate`` with a progress bar; ``route`` is what ``plan`` is asked for."""
-    total = len(plan(model.scheduler, **route)[1])
-    steps = tqdm(sample(model, action, num_samples, **route, **options), total=total, unit="step", disable=None)
-    last = deque(steps, maxlen=1).pop()
-    return finish(model, last.pred_x0).numpy()
+def sample_with_bar(model: Checkpoint, condition: Request, num_samples: int, sampling: Sampling) -> np.ndarray:
+    """``generate`` with a progress bar."""
+    sampling = sampling.planned(model)
+    steps = sample(model, condition, num_samples, sampling)
+    last = deque(tqdm(steps, total=len(sampling.timesteps), unit="step", disable=None), maxlen=1).pop()
+    return finish(model, last.pred_x0, sampling.lengths).numpy()

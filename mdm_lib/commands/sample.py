@@ -9,7 +9,8 @@ from mdm_lib.checkpoint import load_checkpoint
 from mdm_lib.commands.options import device_option, precision_option, sample_with_bar
 from mdm_lib.errors import InputError
 from mdm_lib.formats.npy import save_motions
-from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS, plan
+from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DEFAULT_STEPS, SAMPLERS, SPACINGS
+from mdm_lib.sampling import Sampling
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,22 +38,12 @@ def sample(
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
     label = model.action_id(action if action is not None else action_id)
-    route = {"sampler": sampler, "num_steps": steps, "spacing": spacing, "eta": eta}
-    guidance = model.config.guidance_scale if guidance is None else guidance
-    motions = sample_with_bar(
-        model, label, num_samples, route, guidance_scale=guidance, num_frames=frames, seed=seed, precision=precision
-    )
+    sampling = Sampling(
+        sampler, steps, spacing, eta, guidance_scale=guidance, num_frames=frames, seed=seed, precision=precision
+    ).planned(model)
+    motions = sample_with_bar(model, label, num_samples, sampling)
     path = Path(output_path or f"output/generated_action{label}_samples{num_samples}.npy")
-    visited = plan(model.scheduler, **route)[1]
-    made_by = {"checkpoint": str(checkpoint), "seed": seed, "sampler": sampler, "timesteps": visited, "eta": eta}
-    save_motions(
-        path,
-        motions,
-        [label] * num_samples,
-        model.label_names,
-        {**made_by, "guidance_scale": guidance},
-        model.skeleton,
-        model.fps,
-    )
+    made_by = {"checkpoint": str(checkpoint), **sampling.to_plain()}
+    save_motions(path, motions, [label] * num_samples, model.label_names, made_by, model.skeleton, model.fps)
     click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / model.fps:.1f} s each -> {path}")
     click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")

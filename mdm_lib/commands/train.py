@@ -12,7 +12,7 @@ from tqdm import tqdm
 from mdm_lib import runtime
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.commands.options import device_option, precision_option
-from mdm_lib.config import PRESETS, Config
+from mdm_lib.config import EPOCHS, GUIDANCE_SCALES, PRESETS, SCHEDULES, Config
 from mdm_lib.data import MotionClips, load_clips
 from mdm_lib.errors import InputError
 from mdm_lib.features.joints import REPRESENTATIONS
@@ -68,23 +68,21 @@ MESSAGES = {
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
 @click.option(
-    "--like-weights/--flat-weights", default=None, show_default=False,
-    help="Divide losses by what is usual at their timestep, or not.",
+    "--balance-timesteps/--flat-timesteps", default=None, show_default=False,
+    help="Divide each loss by the average at its timestep, or not.",
 )  # fmt: skip
 @click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
-@click.option("--schedule", type=click.Choice(["linear", "cosine"]))
+@click.option("--schedule", type=click.Choice(SCHEDULES))
 @click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
-@click.option(
-    "--guidance", "guidance_scale", type=click.FloatRange(0), help="What its samples use unless told otherwise."
-)
+@click.option("--guidance", type=click.FloatRange(0), help="What its samples use unless told otherwise.")
 @click.option("--share", metavar="FILE", help="Write the final model there too, small, to sample from only.")
 @device_option
 @precision_option
 @click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
 def train(
-    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, share, device, precision,
-    compile, lang, **settings,
+    data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, guidance, share,
+    device, precision, compile, lang, **settings,
 ):  # fmt: skip
     """Train a model.
 
@@ -102,18 +100,19 @@ def train(
         config = replace(PRESETS[preset or "tiny"], **asked)
         checkpoint = None
         if resume:
-            named = config.to_dict() if preset else asked
-            decides_nothing = ("epochs", "guidance_scale")  # for the steps that are still to be made
-            checkpoint = resume_point(
-                out, {n: v for n, v in named.items() if n in asked or n not in decides_nothing}, device
-            )
+            named = (config.to_dict() if preset else asked) | ({} if guidance is None else {"guidance_scale": guidance})
+            checkpoint = resume_point(out, named, device)
         else:
             RunFolder(out).refuse_if_used()
+        if checkpoint is None:  # a run that goes on keeps its own
+            epochs = EPOCHS[preset or "tiny"] if steps is epochs is minutes is None else epochs
+            guidance = GUIDANCE_SCALES[preset or "tiny"] if guidance is None else guidance
         config = checkpoint.config if checkpoint else config
         again = f"--data {data} --out {out}" + (f" --label-names {label_names}" if label_names else "")
         _train_into(
             out, clips, config, checkpoint, say, again, share, steps=steps, epochs=epochs, minutes=minutes,
-            log_every=log_every, save_every=save_every, device=device, precision=precision, compile=compile,
+            log_every=log_every, save_every=save_every, guidance_scale=guidance, device=device, precision=precision,
+            compile=compile,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ would be most of the floor, and hide what a model does badly.)
 """
 
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +24,7 @@ from mdm_lib.evaluation.memory import nearest_clip
 from mdm_lib.evaluation.recogniser import VERSION, Recogniser, load_recogniser, train_recogniser
 from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
 from mdm_lib.motion.clips import random_windows
-from mdm_lib.samplers import DEFAULT_SAMPLER, plan
-from mdm_lib.sampling import generate
+from mdm_lib.sampling import Sampling, as_sampling, generate
 
 MAX_SAMPLES = 600
 NUM_SPLITS = 10
@@ -221,13 +221,15 @@ def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str |
     return load_recogniser(path)
 
 
-def evaluate(checkpoint: Checkpoint, judge: Judge, *, num_seeds: int = 5, **sampling) -> Scorecard:
+def evaluate(
+    checkpoint: Checkpoint, judge: Judge, *, num_seeds: int = 5, sampling: Sampling | None = None, **options
+) -> Scorecard:
     """Measure a checkpoint against real motion, each seed with other halves and other noise.
 
     Args:
         judge: of the whole data set that the checkpoint was trained on a part of (``MotionClips.split``). One judge
             can look at many checkpoints.
-        sampling: options of ``generate``, such as ``num_steps`` or ``guidance_scale``.
+        sampling: how its motions are made, without frames, lengths and seed; or its fields by name.
 
     Raises:
         InputError: when the judge's actions are not the checkpoint's.
@@ -239,6 +241,8 @@ def evaluate(checkpoint: Checkpoint, judge: Judge, *, num_seeds: int = 5, **samp
         )
     if num_seeds < 1:
         raise InputError(f"num_seeds is {num_seeds}; it takes 1 at least, and 2 for an interval")
+    sampling = as_sampling(sampling, options).planned(checkpoint)
+    sampling = replace(sampling, num_frames=judge.num_frames)
     made, real = [], []
     splits = max(NUM_SPLITS, num_seeds)
     with tqdm(total=splits + num_seeds * judge.num_batches, leave=False, disable=None) as bar:
@@ -247,29 +251,31 @@ def evaluate(checkpoint: Checkpoint, judge: Judge, *, num_seeds: int = 5, **samp
             real.append(judge.score_real(b, a, seed))
             bar.update()
             if seed < num_seeds:
-                made.append(judge.score(_made_like(b, judge, checkpoint, seed, bar, **sampling), a, seed))
+                made.append(judge.score(_made_like(b, judge, checkpoint, sampling, seed, bar), a, seed))
     about = _about(judge, checkpoint, num_seeds, splits, sampling)
     return Scorecard(about, summarise(made, real))
 
 
-def _made_like(real: Motions, judge: Judge, checkpoint: Checkpoint, seed: int, bar: tqdm, **sampling) -> Motions:
+def _made_like(
+    real: Motions, judge: Judge, checkpoint: Checkpoint, sampling: Sampling, seed: int, bar: tqdm
+) -> Motions:
     """The model's motions of the same actions and lengths."""
     joints = []
     batches = zip(real.labels.split(BATCH_SIZE), real.lengths.split(BATCH_SIZE), strict=True)
     for batch, (labels, lengths) in enumerate(batches):
-        options = {"num_frames": judge.num_frames, "lengths": lengths, "seed": 1000 * seed + batch, **sampling}
-        joints.append(generate(checkpoint, labels.tolist(), **options))
+        own = replace(sampling, lengths=lengths.tolist(), seed=1000 * seed + batch)
+        joints.append(generate(checkpoint, labels.tolist(), sampling=own))
         bar.update()
     return judge.look_at(torch.cat(joints), real.lengths, real.labels)
 
 
-def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sampling: dict) -> dict:
+def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sampling: Sampling) -> dict:
     """How the figures came about."""
     unseen, halves = len(judge.unseen.labels), int(judge.per_action.sum())
     recognised = measures.accuracy(judge.unseen.logits, judge.unseen.labels)
-    asked = {"sampler": DEFAULT_SAMPLER, "guidance_scale": checkpoint.config.guidance_scale, **sampling}
-    route = {name: asked[name] for name in ("sampler", "num_steps", "spacing", "eta") if name in asked}
-    _, visited = plan(checkpoint.scheduler, **route)
+    told = {"sampler": sampling.sampler, "guidance_scale": sampling.guidance_scale, "num_steps": sampling.num_steps}
+    unusual = {f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in ("spacing", "eta", "precision")}
+    told |= {name: value for name, value in unusual.items() if value != getattr(Sampling(), name)}
     real, samples = f"{judge.everything.source}, {len(judge.everything)} clips", f"N = {halves}"
     if judge.held_out is judge.everything:
         real += ", drawn afresh"
@@ -278,7 +284,7 @@ def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sa
         samples += f" (held-out only: {int(judge.per_action_unseen.sum())})"
     return {
         "model": f"trained on {checkpoint.source}, {checkpoint.config.num_timesteps} diffusion steps",
-        "sampling": ", ".join(f"{name} {value}" for name, value in (asked | {"num_steps": len(visited)}).items()),
+        "sampling": ", ".join(f"{name} {value}" for name, value in told.items()),
         "real motion": real,
         "samples": f"{samples}, mean of {num_seeds} seeds; real: median of {splits} pairs of halves",
         "recogniser": f"version {VERSION}, seed {judge.recogniser_seed}, {judge.unseen.features.shape[1]} features, "

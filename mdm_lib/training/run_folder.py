@@ -148,13 +148,13 @@ def resume_point(out: str | Path, asked: dict, device: torch.device | None = Non
     """The checkpoint to go on from in a folder, or ``None`` where a run was stopped before its first.
 
     Args:
-        asked: the settings of ``Config`` that the user named; they must be those of the run.
+        asked: the settings of ``Config``, and ``guidance_scale``, that the user named; they must be those of the run.
     """
     newest = RunFolder(out).newest_checkpoint()
     if newest is None:
         return None
     checkpoint = load_checkpoint(newest, device or "cpu")
-    ours = checkpoint.config.to_dict()
+    ours = {**checkpoint.config.to_dict(), "guidance_scale": checkpoint.guidance_scale}
     for name, value in asked.items():
         if ours[name] != value:
             raise InputError(

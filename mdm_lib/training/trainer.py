@@ -19,9 +19,10 @@ from mdm_lib.errors import InputError
 from mdm_lib.features.joints import Representation
 from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
 from mdm_lib.motion.geometry import mirror
-from mdm_lib.runtime import autocast, pick_device
+from mdm_lib.runtime import PRECISIONS, autocast, pick_device
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.objective import UsualLoss, learning_rate, training_loss
+from mdm_lib.words import known
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
 WARMING_STEPS, MEASURED_STEPS = 3, 20
@@ -55,9 +56,10 @@ class Trainer:
 
     def __init__(
         self, clips: MotionClips, config: Config, total_steps: int | None = None, *,
-        device: torch.device | None = None, precision: str = "auto", compile: bool = False,
+        guidance_scale: float = 1.0, device: torch.device | None = None, precision: str = "auto", compile: bool = False,
     ):  # fmt: skip
-        self.config, self.total_steps, self.precision = config, total_steps, precision
+        self.config, self.total_steps, self.precision = config, total_steps, known("precision", precision, PRECISIONS)
+        self.guidance_scale = guidance_scale
         self.device = pick_device() if device is None else device
         self.source, self.fingerprint = clips.source, clips.fingerprint()
         self.clips = clips.to(self.device)
@@ -119,7 +121,7 @@ class Trainer:
             pred_x0 = self.network(x_t, t, told, mask)
         losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
         self.usual.update(t, losses[0])
-        weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.like_weights else 1.0
+        weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.balance_timesteps else 1.0
 
         self.optimizer.zero_grad(set_to_none=True)
         (weight * losses[0]).mean().backward()
@@ -157,12 +159,12 @@ class Trainer:
             "fingerprint": self.fingerprint,
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "usual": [self.usual.mean, self.usual.seen],
+            "loss_average": {"mean": self.usual.mean, "seen": self.usual.seen},
             "recent": list(self.recent),
         }
         return Checkpoint(
             self.config, self.vocabulary, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
-            self.source, copy.deepcopy(training), self.clips.skeleton, self.clips.fps,
+            self.source, copy.deepcopy(training), self.clips.skeleton, self.clips.fps, self.guidance_scale,
         )  # fmt: skip
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -181,7 +183,8 @@ class Trainer:
         self.ema.load_state_dict(checkpoint.model.state_dict())
         self.representation.load_state_dict(checkpoint.representation.state_dict())
         self.optimizer.load_state_dict(training["optimizer"])
-        self.usual.mean, self.usual.seen = (part.to(self.device, copy=True) for part in training["usual"])
+        average = training["loss_average"]
+        self.usual.mean, self.usual.seen = (average[name].to(self.device, copy=True) for name in ("mean", "seen"))
         self.recent.extend(training["recent"])
         self.step = training["step"]
 
@@ -237,17 +240,19 @@ def steps_for_epochs(epochs: int, clips: MotionClips, config: Config) -> int:
 def train(
     clips: MotionClips, config: Config = PRESETS["tiny"], *,
     steps: int | None = None, epochs: int | None = None, minutes: float | None = None,
-    resume: Checkpoint | None = None, device: torch.device | None = None,
+    resume: Checkpoint | None = None, guidance_scale: float | None = None, device: torch.device | None = None,
     precision: str = "auto", compile: bool = False,
 ) -> Iterator[Trainer]:  # fmt: skip
     """Train, yielding the ``Trainer`` after every step; stop by leaving the loop.
 
     Args:
         clips: the training clips.
-        steps, epochs, minutes: the budget, one of them; ``config.epochs`` when none is given. Minutes become
-            a fixed number of steps once a few have been measured, so the result depends on that number alone.
-        resume: a checkpoint of an earlier run on the same clips; its own recipe holds, and its budget unless
-            another is given.
+        steps, epochs, minutes: the budget, one of them (``mdm_lib.config.EPOCHS`` has what the presets were made for).
+            Minutes become a fixed number of steps once a few have been measured, so the result depends on that number
+            alone.
+        resume: a checkpoint of an earlier run on the same clips; its own recipe holds, and its budget and guidance
+            scale unless others are given.
+        guidance_scale: what the checkpoint is sampled with unless ``sample`` is told otherwise; 1 by default.
         precision: ``"auto"`` (bfloat16 where the hardware is fast at it), ``"bf16"`` or ``"fp32"``.
 
     Yields:
@@ -258,8 +263,14 @@ def train(
     if steps is None and minutes is None:
         if epochs is None and resume is not None:
             steps = resume.resumable()["total_steps"]
-        steps = steps or steps_for_epochs(epochs or config.epochs, clips, config)
-    trainer = Trainer(clips, config, steps, device=device, precision=precision, compile=compile)
+        if steps is None and epochs is None:
+            raise InputError("say how long to train: steps=…, epochs=… or minutes=…")
+        steps = steps_for_epochs(epochs, clips, config) if steps is None else steps
+    if guidance_scale is None:
+        guidance_scale = 1.0 if resume is None else resume.guidance_scale
+    trainer = Trainer(
+        clips, config, steps, guidance_scale=guidance_scale, device=device, precision=precision, compile=compile
+    )
     if resume is not None:
         trainer.resume(resume)
     begun, first_step, measured_from = time.perf_counter(), trainer.step, 0.0

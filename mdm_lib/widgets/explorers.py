@@ -17,7 +17,7 @@ from mdm_lib.motion.clips import MotionClips, first_clip
 from mdm_lib.motion.skeleton import Skeleton
 from mdm_lib.notebook import fixed_noise
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
-from mdm_lib.sampling import finish, sample
+from mdm_lib.sampling import Sampling, finish, sample
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.visualise.inspect import attention, told_names
 from mdm_lib.visualise.plots import plot_attention, plot_noise
@@ -80,12 +80,12 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     few = min(DEFAULT_STEPS, num_timesteps)
 
     @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
-    def begin(action, sampler, num_steps, guidance, seed) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
-        options = {"sampler": sampler, "num_steps": num_steps, "guidance_scale": guidance, "seed": seed}
-        return [], sample(checkpoint, action, **options)
+    def begin(action, sampling: Sampling) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
+        return [], sample(checkpoint, action, sampling=sampling)
 
     def show(action, sampler, steps, guidance, seed, step):
-        made, coming = begin(action, sampler, None if sampler == "ddpm" else steps, guidance, seed)
+        num_steps = None if sampler == "ddpm" else steps
+        made, coming = begin(action, Sampling(sampler, num_steps, guidance_scale=guidance, seed=seed))
         for new in coming:
             made.append(new)
             yield len(made) / shown.max, show_step(made[min(step, len(made)) - 1])
@@ -96,7 +96,7 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
 
     sampler = widgets.Dropdown(options=list(SAMPLERS), value=DEFAULT_SAMPLER)
     steps = widgets.IntSlider(few, 1, min(100, num_timesteps))
-    guidance = widgets.FloatSlider(checkpoint.config.guidance_scale, min=0, max=5, step=0.5)
+    guidance = widgets.FloatSlider(checkpoint.guidance_scale, min=0, max=5, step=0.5)
     shown = widgets.IntSlider(few, 1, few)
 
     def fit(_change):

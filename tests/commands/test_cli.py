@@ -42,7 +42,7 @@ def refused(result, *parts):
 def test_the_guidance_of_samples_is_chosen_in_training(tmp_path):
     small = ("--data", "synthetic:36", "--steps", 2, "--batch_size", 8, "--out", tmp_path)
     assert run("train", *small, "--guidance", 1.75).exit_code == 0
-    assert load_checkpoint(tmp_path / "mdm_final.pth").config.guidance_scale == 1.75
+    assert load_checkpoint(tmp_path / "mdm_final.pth").guidance_scale == 1.75
     refused(run("train", *small, "--resume", "--guidance", 2), "guidance_scale 1.75, not 2")
 
 

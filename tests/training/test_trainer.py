@@ -41,7 +41,7 @@ def gradient(clips, usual: float | torch.Tensor, **changes) -> torch.Tensor:
 
 
 def test_losses_are_divided_by_what_is_usual(clips):
-    flat = gradient(clips, 7.0, like_weights=False)
+    flat = gradient(clips, 7.0, balance_timesteps=False)
     torch.testing.assert_close(gradient(clips, 1.0), flat)
     torch.testing.assert_close(gradient(clips, 2.0), flat / 2)
     light = torch.where(torch.arange(20) < 10, 1.0, torch.inf)

@@ -129,7 +129,7 @@ def test_scrubbing_while_it_samples_goes_on_with_the_same_sampling(checkpoint, m
     begun, turns = [], Semaphore(0)
 
     def counted(*args, **options):
-        begun.append(options["seed"])
+        begun.append(options["sampling"].seed)
         for step in sample(*args, **options):
             assert turns.acquire(timeout=600)
             yield step

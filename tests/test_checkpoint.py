@@ -1,0 +1,93 @@
+"""A checkpoint is read strictly: what is missing or unknown is migrated by the format's number, or refused."""
+
+import json
+from collections import deque
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdm_lib import PRESETS, Config, InputError, generate, load_checkpoint, load_clips, train
+from mdm_lib.checkpoint import FORMAT
+from mdm_lib.config import ModelConfig, TrainingConfig
+from mdm_lib.motion import SMPL22
+
+#: Written by the version before format 2; beside it, what that version made of it.
+FORMAT_1 = Path(__file__).parent / "fixtures" / "format1.pth"
+
+
+@pytest.fixture(scope="module")
+def old():
+    return json.loads(FORMAT_1.with_suffix(".json").read_text())
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("format") / "m.pth"
+    return torch.load(load_checkpoint(FORMAT_1).save(path), weights_only=True)
+
+
+def test_a_file_of_format_1_makes_the_same_motions(old):
+    checkpoint = load_checkpoint(FORMAT_1)
+    assert checkpoint.guidance_scale == 1.5 and checkpoint.config.balance_timesteps
+    assert checkpoint.skeleton == SMPL22 and checkpoint.fps == 20 and checkpoint.label_names[3] == "jump"
+    joints = generate(checkpoint, "jump", 2, seed=1, precision="fp32")[:, -1]
+    torch.testing.assert_close(joints, torch.tensor(old["joints of the last frame"]), rtol=0, atol=1e-5)
+
+
+def test_a_file_of_format_1_is_resumed_as_its_own_version_did(old):
+    clips, checkpoint = load_clips("synthetic:24"), load_checkpoint(FORMAT_1)
+    trainer = deque(train(clips, steps=12, resume=checkpoint, precision="fp32"), maxlen=1).pop()
+    assert trainer.guidance_scale == 1.5 and trainer.step == 12
+    while len(trainer.recent) > 6:  # those of the first six steps came along
+        trainer.recent.popleft()
+    assert trainer.losses() == pytest.approx(old["losses of steps 7 to 12"], rel=1e-5)
+
+
+def test_what_is_written_has_the_present_format_and_is_read_back(content, tmp_path):
+    assert content["format"] == FORMAT and set(content["config"]) == {field.name for field in fields(Config)}
+    torch.save(content, tmp_path / "again.pth")
+    again = load_checkpoint(tmp_path / "again.pth")
+    assert again.config == load_checkpoint(FORMAT_1).config and again.training["step"] == 6
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(Config)])
+def test_no_missing_setting_gets_todays_default(content, tmp_path, setting):
+    config = {name: value for name, value in content["config"].items() if name != setting}
+    torch.save({**content, "config": config}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match=f"lacks {setting}"):
+        load_checkpoint(tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize("part", ["config", "condition", "guidance_scale", "skeleton", "fps", "normaliser", "model"])
+def test_no_missing_part_gets_todays_default(content, tmp_path, part):
+    torch.save({name: value for name, value in content.items() if name != part}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match=f"lacks {part}"):
+        load_checkpoint(tmp_path / "m.pth")
+
+
+def test_unknown_settings_and_parts_of_format_1_are_refused(tmp_path):
+    content = torch.load(FORMAT_1, weights_only=True)
+    torch.save({**content, "config": {**content["config"], "balanced": True}}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match="does not know: balanced"):
+        load_checkpoint(tmp_path / "m.pth")
+    del content["label_names"]
+    torch.save(content, tmp_path / "m.pth")
+    with pytest.raises(InputError, match="lacks label_names"):
+        load_checkpoint(tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize("number", [0, 3, "2", None])
+def test_other_formats_are_refused(content, tmp_path, number):
+    torch.save({**content, "format": number}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match=f"has format {number}, this version reads 1 to {FORMAT}"):
+        load_checkpoint(tmp_path / "m.pth")
+
+
+def test_the_configuration_has_two_parts():
+    parts = [{field.name for field in fields(part)} for part in (ModelConfig, TrainingConfig)]
+    assert not parts[0] & parts[1] and parts[0] | parts[1] == {field.name for field in fields(Config)}
+    assert all(Config.from_dict(preset.to_dict()) == preset for preset in PRESETS.values())
+    with pytest.raises(InputError, match="unknown schedule 'cosin'; did you mean 'cosine'"):
+        replace(PRESETS["tiny"], schedule="cosin")
