@@ -9,7 +9,7 @@ import click
 from common import describe
 
 from mdm_lib import load_checkpoint, load_clips, runtime
-from mdm_lib.evaluation.judge import Judge, evaluate
+from mdm_lib.evaluation.judge import evaluate, judge_for
 
 WAYS = [f"{sampler}:{steps}:1" for sampler in ("dpm_solver", "ddim", "ddpm") for steps in (10, 20, "all")] + [
     f"dpm_solver:20:{guidance}" for guidance in (1.5, 2, 3)
@@ -25,7 +25,7 @@ MEASURES = ("FID", "recognised", "speed / real", "skating ratio", "diversity", "
 def main(checkpoint: str, data: str, ways: list[str], seeds: int):
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device())
-    judge = Judge(load_clips(data), model.config.num_frames, cache="output")
+    judge = judge_for(load_clips(data), model.config.num_frames, cache="output")
     print(f"{describe()}\n\n| sampler | steps | guidance | {' | '.join(MEASURES)} |\n{'|---' * (len(MEASURES) + 3)}|")
     for way in ways:
         sampler, steps, guidance = way.split(":")

@@ -15,6 +15,7 @@ from mdm_lib.files import asset_path, write_atomically
 from mdm_lib.model import MDM
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
+from mdm_lib.runtime import seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action
 
@@ -134,7 +135,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     config, skeleton = Config.from_dict(content["config"]), Skeleton.from_plain(content["skeleton"])
     vocabulary = VOCABULARIES[config.condition].from_plain(content["condition"])
-    representation, model = build(config, vocabulary, skeleton)
+    with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
+        representation, model = build(config, vocabulary, skeleton)
     try:
         representation.load_state_dict(content["normaliser"])
         model.load_state_dict(content["model"])

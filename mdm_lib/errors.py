@@ -1,9 +1,9 @@
-"""The one kind of error a reader can mend."""
+"""The error type for mistakes that the user can correct."""
 
 
 class InputError(ValueError):
-    """Something that was passed in is wrong, and the message says what, where and what to do.
+    """Some input is wrong; the message says what is wrong, where, and what to do.
 
-    The command line prints it as one line and exits with code 2; from Python it is a
-    ``ValueError``. A bug of ours is never an ``InputError``.
+    The command line prints it as one line and exits with code 2; in Python it is a
+    ``ValueError``. A bug in ``mdm_lib`` is never an ``InputError``.
     """

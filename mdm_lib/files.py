@@ -1,4 +1,4 @@
-"""Files: written so that a crash or a full disk never leaves half of one; and motions as .npy."""
+"""Writing files so that a crash or a full disk leaves no partial file, and finding files shipped with the course."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from mdm_lib.errors import InputError
 
 
 def write_atomically(path: str | Path, content: bytes) -> Path:
-    """Write ``content`` beside ``path``, then rename it into place; folders are made.
+    """Write ``content`` to a temporary file, then rename it to ``path``; missing folders are created.
 
     Raises:
-        InputError: when it cannot be written (full disk, no permission); what stood at ``path`` before is untouched.
+        InputError: if it cannot be written (full disk, no permission); an existing file at ``path`` is left untouched.
     """
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -26,21 +26,21 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
             aside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot write {path}: {error.strerror}; what was there before is untouched. "
-            "Free some space or choose another place, then run again"
+            f"cannot write {path}: {error.strerror}; any earlier file there is untouched. "
+            "Free some space or choose another folder, then run again"
         ) from error
     return path
 
 
 def asset_path(name: str) -> Path:
-    """A file that comes with the course, in a checkout as in an installed wheel: ``asset_path("synthetic.pth")``.
+    """Path of a file shipped with the course, in a checkout or an installed wheel: ``asset_path("synthetic.pth")``.
 
     Raises:
-        InputError: when there is no such file; the message lists those that are there.
+        InputError: if there is no such file; the message lists the models.
     """
     package = Path(__file__).parent
     folder = next((f for f in (package / "assets", package.parent / "assets") if f.is_dir()), package / "assets")
     if not (folder / name).is_file():
         there = ", ".join(sorted(file.name for file in folder.glob("*.pth"))) or "none"
-        raise InputError(f"no file {name!r} comes with the course; its models are: {there}")
+        raise InputError(f"the course has no file {name!r}; its models are: {there}")
     return folder / name

@@ -1,11 +1,11 @@
-"""Old addresses: what a reader's own notebook imports from where it was before the package had folders."""
+"""Old import paths: notebooks written before the package had folders keep working."""
 
 import importlib
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
-#: A module that is gone → those that have its names now.
+#: Removed module → the modules that now contain its names.
 MODULES = {
     "cli": ("commands.cli",),
     "data.arrays_only": ("formats.arrays_only",),
@@ -23,7 +23,7 @@ MODULES = {
     "scorecard": ("evaluation.scorecard",),
     "skeleton": ("motion.skeleton",),
 }
-#: A module that is still there → what has left it, and where to.
+#: Existing module → names that were moved out of it, and where to.
 NAMES = {
     "checkpoint": {"attention": "visualise.inspect", "find_action": "words"},
     "files": {"load_motions": "formats.npy", "save_motions": "formats.npy"},
@@ -33,7 +33,7 @@ NAMES = {
 
 
 class _OldAddresses(MetaPathFinder, Loader):
-    """Makes a module of an old name when somebody imports it; its names are looked up where they are now."""
+    """Creates a module for an old path when it is imported; its names are looked up in the new modules."""
 
     def find_spec(self, fullname, path=None, target=None):
         known = fullname.startswith("mdm_lib.") and fullname.removeprefix("mdm_lib.") in MODULES
@@ -53,7 +53,7 @@ class _OldAddresses(MetaPathFinder, Loader):
 
 
 def keep_old_addresses() -> None:
-    """Let old imports work; nothing is loaded for it until somebody asks."""
+    """Make old import paths work; the new modules are loaded only when an old path is used."""
     sys.meta_path.append(_OldAddresses())
     for name, left in NAMES.items():
         module = importlib.import_module(f"mdm_lib.{name}")

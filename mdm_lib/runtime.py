@@ -5,6 +5,7 @@ import os
 import platform
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -33,6 +34,30 @@ def pick_device(name: str | None = None) -> torch.device:
 def constant(values: tuple, device: torch.device) -> torch.Tensor:
     """A small tensor of fixed numbers, made once a device: making it anew each time would wait for the GPU."""
     return torch.tensor(values, device=device)
+
+
+def seed_of(*key: int) -> int:
+    """A well-mixed 32-bit seed from small numbers (neighbouring raw seeds would give related streams)."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device):
+    """Torch's global generators of the CPU and of ``device`` seeded inside, and afterwards as they were before.
+
+    For what cannot be given a generator of our own: dropout, and the initial weights of a network.
+    """
+    module = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type)
+    states = torch.get_rng_state(), module and module.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    if module:
+        module.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        if module:
+            module.set_rng_state(states[1])
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

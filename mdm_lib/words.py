@@ -1,4 +1,4 @@
-"""Names that people type: one that is unknown gets a line that suggests the nearest of those there are."""
+"""Names that users type: the error for an unknown one suggests the closest match."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ def known(what: str, name: str, names: Sequence[str]) -> str:
     """``name``, if it is one of ``names``.
 
     Raises:
-        InputError: if it is not; the message suggests the nearest and lists them all.
+        InputError: if it is not; the message suggests the closest match and lists all names.
     """
     if name in names:
         return name
@@ -23,11 +23,11 @@ def find_action(label_names: Sequence[str], action: str | int) -> int:
     """The id of an action given by name or number.
 
     Raises:
-        InputError: for a name that is not there, or a number out of range.
+        InputError: for an unknown name, or a number out of range.
     """
     name = str(action).strip()
     if name.lstrip("-").isdigit() and name not in label_names:
         if 0 <= int(name) < len(label_names):
             return int(name)
-        raise InputError(f"action id {name} is out of range; there are 0 to {len(label_names) - 1}")
+        raise InputError(f"action id {name} is out of range; ids are 0 to {len(label_names) - 1}")
     return label_names.index(known("action", name, label_names))

@@ -7,7 +7,7 @@ from mdm_lib.checkpoint import load_checkpoint
 from mdm_lib.commands.options import device_option
 from mdm_lib.data import load_clips
 from mdm_lib.errors import InputError
-from mdm_lib.evaluation.judge import MAX_SAMPLES, Judge
+from mdm_lib.evaluation.judge import MAX_SAMPLES, judge_for
 from mdm_lib.evaluation.judge import evaluate as evaluate_checkpoint
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS
 from mdm_lib.sampling import Sampling
@@ -43,7 +43,7 @@ def evaluate(
         raise InputError(f"say where its data is, with --data; this checkpoint was trained on {model.source}")
     sampling = Sampling(sampler, steps, guidance_scale=guidance).planned(model)
     clips = load_clips(data or model.source, label_names.split(",") if label_names else None)
-    judge = Judge(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")
+    judge = judge_for(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")
     card = evaluate_checkpoint(model, judge, num_seeds=seeds, sampling=sampling)
     click.echo(card.to_markdown() if markdown else str(card))
     if json_path:

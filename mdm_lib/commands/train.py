@@ -154,7 +154,7 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
             bar.total = trainer.total_steps
             bar.update()
         elif kind == "log":
-            epochs = "?" if trainer.total_steps is None else trainer.epoch_at(trainer.total_steps)
+            epochs = "?" if trainer.total_steps is None else trainer.stream.epoch_at(trainer.total_steps)
             bar.write(
                 "Epoch {}/{}, Loss: {loss:.4f}  MSE: {mse:.4f}  Vel: {vel:.4f}".format(trainer.epoch, epochs, **row)
             )

@@ -1,4 +1,4 @@
-"""Motion data: one container, ``MotionClips``, and the doors through which motion comes in."""
+"""Motion data: one container, ``MotionClips``, and the loaders that fill it."""
 
 from collections.abc import Sequence
 
@@ -21,19 +21,22 @@ __all__ = [
 
 
 def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None) -> MotionClips:
-    """Open a data set by the words that ``--data`` takes.
+    """Load a data set, named as in the option ``--data``.
 
     Args:
         spec: ``"synthetic"``, ``"synthetic:N"`` (N clips), ``"humanact12:PATH"`` or ``"bandai:PATH"``.
         label_names: names of the labels in a HumanAct12Poses file whose labels are not HumanAct12's.
+
+    Raises:
+        InputError: for an unknown ``spec``, ``label_names`` for other data, or files that cannot be read.
     """
-    door, _, where = spec.partition(":")
-    if label_names is not None and door != "humanact12":
-        raise InputError(f"label names are for humanact12:PATH only; {spec} brings its own, leave them out")
-    if door == "synthetic" and (not where or where.isdigit()):
+    loader, _, where = spec.partition(":")
+    if label_names is not None and loader != "humanact12":
+        raise InputError(f"label names are only for humanact12:PATH; {spec} has its own, so leave them out")
+    if loader == "synthetic" and (not where or where.isdigit()):
         return synthetic_clips(int(where)) if where else synthetic_clips()
-    if door == "humanact12" and where:
+    if loader == "humanact12" and where:
         return load_humanact12(where, label_names)
-    if door == "bandai" and where:
+    if loader == "bandai" and where:
         return load_bandai(where)
     raise InputError(f"unknown data {spec!r}; use synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH")

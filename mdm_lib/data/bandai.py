@@ -1,7 +1,7 @@
 """The Bandai-Namco Research Motiondataset: studio motion capture that anyone can download (``data/README.md``).
 
-Two ways in: the folder of BVH files as its repository has them, and a prepared ``.npz`` of the same motion. Both
-become rotations of SMPL's joints, and then joints by ``forward_kinematics``.
+It is read from the repository's folder of BVH files, or from a prepared ``.npz`` of the same motion. Both give
+rotations of SMPL's joints, from which ``forward_kinematics`` computes the joints.
 """
 
 import re
@@ -24,7 +24,7 @@ from mdm_lib.runtime import is_first_process
 
 SOURCE = "Bandai-Namco Research Motiondataset 1 and 2"
 
-#: The actions that are taken from BVH files: the ten of data set 2 (data set 1 has some of them too), dash and bow.
+#: The actions that are read from BVH files: the ten of data set 2 (data set 1 has some of them too), dash and bow.
 ACTIONS = (
     "walk", "run", "walk-turn-left", "walk-turn-right", "wave-left-hand", "wave-right-hand", "wave-both-hands",
     "raise-up-left-hand", "raise-up-right-hand", "raise-up-both-hands", "dash", "bow",
@@ -39,14 +39,14 @@ BVH_FPS = 30
 #: Longer BVH clips are cut to their first six seconds.
 MAX_FRAMES = 6 * FPS
 BVH_ROOT = "joint_Root"
-#: The BVH joint that is each of ``JOINT_NAMES``. Its spine has two joints to our three, see ``_smpl_pose``.
+#: The BVH joint for each of ``JOINT_NAMES``. The BVH spine has two joints, SMPL's three; see ``_smpl_pose``.
 BVH_JOINTS = (
     "Hips", "UpperLeg_L", "UpperLeg_R", "Spine", "LowerLeg_L", "LowerLeg_R", "Chest", "Foot_L", "Foot_R", "Chest",
     "Toes_L", "Toes_R", "Neck", "Shoulder_L", "Shoulder_R", "Head", "UpperArm_L", "UpperArm_R", "LowerArm_L",
     "LowerArm_R", "Hand_L", "Hand_R",
 )  # fmt: skip
 
-#: The arrays of a prepared file, their kind and shape: N clips, F frames of all of them together, K actions.
+#: The arrays of a prepared file, with dtype kind and shape: N clips, F frames in total, K actions.
 LAYOUT = {
     "poses": ("f", "F", 72),
     "trans": ("f", "F", 3),
@@ -65,18 +65,18 @@ COUNTED_IN = {"N": "y", "F": "poses", "K": "label_names"}
 def load_bandai(path: str | Path) -> MotionClips:
     """Read the data set from its BVH files, or from a prepared ``.npz`` (``LAYOUT``).
 
-    Of a folder, the files of ``ACTIONS`` are read, which their names tell (``dataset-1_walk_normal_002.bvh``), and
-    what was read, what was skipped and why is printed. They are brought to 20 frames a second.
+    From a folder, the files of ``ACTIONS`` are read, by their names (``dataset-1_walk_normal_002.bvh``), and resampled
+    to 20 frames per second; a summary of files read and skipped is printed.
 
     Args:
-        path: a folder that has the BVH files in it or in folders below, or the prepared file.
+        path: a folder that contains the BVH files at any depth, or the prepared file.
 
     Returns:
-        all clips: ``[N, F, 22, 3]``, metres, y up, 20 frames a second, on the floor (``put_on_floor``).
+        all clips: ``[N, F, 22, 3]``, metres, y up, 20 frames per second, on the floor (``put_on_floor``).
         ``factors["style"]`` is an index into ``STYLES``, -1 for any other style.
 
     Raises:
-        InputError: when there is nothing to read, or a file is damaged or laid out otherwise. The message names it.
+        InputError: if there is nothing to read, or a file is damaged or has another layout; the message names it.
     """
     path = Path(path)
     return put_on_floor(_from_folder(path) if path.is_dir() else _from_npz(path))
@@ -92,10 +92,10 @@ def _styles(names: list[str]) -> dict[str, Tensor]:
 def _from_npz(file: Path) -> MotionClips:
     content = _read_npz(file)
     if int(content["fps"]) != FPS or tuple(content["parents"][:NUM_JOINTS]) != PARENTS:
-        raise InputError(f"{file} must have {FPS} frames a second and SMPL's joint order; prepare it anew")
+        raise InputError(f"{file} must have {FPS} frames per second and SMPL's joint order; prepare it again")
     start, length, num_frames = content["start"], content["length"], len(content["poses"])
     if (start < 0).any() or (length < 0).any() or (start + length > num_frames).any():
-        raise InputError(f"{file}: starts and lengths do not fit its {num_frames} frames; copy it anew")
+        raise InputError(f"{file}: starts and lengths do not fit its {num_frames} frames; copy it again")
     axis_angle = torch.from_numpy(content["poses"]).double().unflatten(1, (-1, 3))[:, :NUM_JOINTS]
     root, rest = (torch.from_numpy(content[name]).double() for name in ("trans", "rest"))
     joints = forward_kinematics(rotation_matrices(quaternions(axis_angle)), root, rest[:NUM_JOINTS]).float()
@@ -111,17 +111,17 @@ def _read_npz(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in LAYOUT if name in arrays}
-    except Exception as error:  # zipfile's, zlib's and numpy's, whichever notices first
-        raise InputError(f"{file} is damaged, cut short or no .npz of arrays; copy it anew") from error
+    except Exception as error:  # from zipfile, zlib or numpy
+        raise InputError(f"{file} is damaged, cut short or not a .npz of arrays; copy it again") from error
     if missing := [name for name in LAYOUT if name not in content]:
-        raise InputError(f"{file} lacks {', '.join(missing)}; data/README.md has the layout")
+        raise InputError(f"{file} lacks {', '.join(missing)}; data/README.md describes the layout")
     counts = {letter: len(np.atleast_1d(content[name])) for letter, name in COUNTED_IN.items()}
     for name, (kind, *shape) in LAYOUT.items():
         found, wanted = content[name], tuple(counts.get(size, size) for size in shape)
         if found.dtype.kind != kind or found.shape != wanted:
             raise InputError(
-                f"{file}: {name!r} must be of kind {kind!r} and shape {list(wanted)}, it is of {found.dtype.kind!r} "
-                f"and {list(found.shape)}; data/README.md has the layout"
+                f"{file}: {name!r} must have dtype kind {kind!r} and shape {list(wanted)}, not {found.dtype.kind!r} "
+                f"and {list(found.shape)}; data/README.md describes the layout"
             )
     return content
 
@@ -146,13 +146,13 @@ def _from_folder(folder: Path) -> MotionClips:
     clips = MotionClips.from_list(clips, labels, names, f"{SOURCE} ({folder.resolve().name})")
     if is_first_process():
         counts = _listed({name: actions.count(name) for name in names})
-        read = f"read {len(clips)} BVH files, {clips.lengths.sum():,} frames at {FPS} a second: {counts}"
+        read = f"read {len(clips)} BVH files, {clips.lengths.sum():,} frames at {FPS} per second: {counts}"
         tqdm.write("\n".join([read, *_skips(skipped)]))
     return replace(clips, factors=_styles(styles))
 
 
 def _choose(folder: Path) -> tuple[list[Path], dict[str, Counter]]:
-    """The files to read, and what is left out for which reason."""
+    """The files to read, and those skipped, by reason."""
     chosen, skipped = {}, defaultdict(Counter)
     for file in sorted(folder.rglob("*.bvh")):
         name = re.fullmatch(r"dataset-\d+_([^_]+)_[^_]+_\d+", file.stem)
@@ -160,8 +160,8 @@ def _choose(folder: Path) -> tuple[list[Path], dict[str, Counter]]:
             skipped["not named dataset-N_action_style_NNN"][file.name] += 1
         elif name[1] not in ACTIONS:
             skipped["of other actions"][name[1]] += 1
-        elif file.name in chosen:  # else one copy might be trained on and the other held out
-            skipped["there twice"][file.name] += 1
+        elif file.name in chosen:  # otherwise one copy might be trained on and the other held out
+            skipped["duplicates"][file.name] += 1
         else:
             chosen[file.name] = file
     if not chosen:
@@ -180,7 +180,7 @@ def _listed(counts: dict[str, int], at_most: int = 20) -> str:
 
 
 def _read_bvh(file: Path) -> Tensor:
-    """``[F, 22, 3]`` joints, metres, at 20 frames a second."""
+    """``[F, 22, 3]`` joints, metres, at 20 frames per second."""
     joints = forward_kinematics(*_smpl_pose(_resample(read_bvh(file, BVH_FPS, (BVH_ROOT, *BVH_JOINTS))))).float()
     if not joints.isfinite().all():
         raise InputError(f"{file} has NaN or infinite numbers; download it again, or delete it")
@@ -188,9 +188,9 @@ def _read_bvh(file: Path) -> Tensor:
 
 
 def _resample(motion: Tensor) -> Tensor:
-    """Of ``[F, J, 7]`` (``read_bvh``), 30 frames a second → 20, ``MAX_FRAMES`` at most.
+    """Resample ``[F, J, 7]`` (``read_bvh``) from 30 to 20 frames per second, at most ``MAX_FRAMES``.
 
-    Rotations are interpolated rather than joints, so that bones keep their length between two frames.
+    Rotations are interpolated rather than joint positions, so that bones keep their length.
     """
     time = torch.arange(min(len(motion) * FPS // BVH_FPS, MAX_FRAMES)) * (BVH_FPS / FPS)
     part = (time % 1).double()[:, None, None]
@@ -199,9 +199,9 @@ def _resample(motion: Tensor) -> Tensor:
 
 
 def _smpl_pose(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What ``forward_kinematics`` takes (rotations, root, offsets; metres), of ``[F, 1 + 22, 7]`` (``read_bvh``).
+    """Arguments of ``forward_kinematics`` (rotations, root, offsets; metres) from ``[F, 1 + 22, 7]`` (``read_bvh``).
 
-    The files have no ``spine2``: it is put half way from spine to chest, and does not bend.
+    The files have no ``spine2``: it is placed halfway between spine and chest, and does not bend.
     """
     offsets, rotations = motion[..., :3] / 100, rotation_matrices(motion[..., 3:])
     hips = (rotations[:, 0] @ offsets[:, 1, :, None])[..., 0] + offsets[:, 0]

@@ -1,4 +1,4 @@
-"""HumanAct12Poses, the real motion of the course: how to get the file, and how to read it."""
+"""HumanAct12Poses, the course's real motion: download and loading."""
 
 import os
 import tarfile
@@ -17,7 +17,7 @@ from mdm_lib.formats.arrays_only import read_arrays_only, unpickle_arrays
 from mdm_lib.motion.clips import MotionClips, put_on_floor
 from mdm_lib.motion.skeleton import NUM_JOINTS
 
-#: HumanAct12's labels, in its order (Guo et al. 2020); the synthetic clips have the same.
+#: HumanAct12's actions in the order of its labels (Guo et al. 2020); the synthetic clips have the same.
 HUMANACT12_ACTIONS = (
     "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn_steering_wheel", "phone",
     "boxing", "throw",
@@ -36,19 +36,19 @@ BY_HAND = (
 def load_humanact12(path: str | Path, label_names: Sequence[str] | None = None) -> MotionClips:
     """Read ``humanact12poses.pkl``, or any other motion in its layout (``data/README.md``).
 
-    The file's y points down; half a turn about x brings it up. (Negating all axes would exchange left and right.)
-    Its heights are a camera's, so each clip is put on the floor (``put_on_floor``).
+    In the file y points down; a half turn about x makes it point up. (Negating all axes would exchange left and
+    right.) Heights are relative to a camera, so each clip is put on the floor (``put_on_floor``).
 
     Args:
         path: the pickle, or the folder that holds it.
-        label_names: the actions, when they are not HumanAct12's; by default the lines of ``<stem>.labels.txt`` or
-            ``labels.txt`` beside the pickle, else ``HUMANACT12_ACTIONS``.
+        label_names: names of the actions; by default the lines of ``<stem>.labels.txt`` or ``labels.txt`` beside the
+            pickle, else ``HUMANACT12_ACTIONS``.
 
     Returns:
-        all clips, the short ones too: ``[N, F, 22, 3]``, metres, y up, 20 frames a second.
+        all clips, including short ones: ``[N, F, 22, 3]``, metres, y up, 20 frames per second.
 
     Raises:
-        InputError: when the file is missing, damaged, would run code or has another layout, or when a clip has NaN,
+        InputError: if the file is missing, damaged, would run code or has another layout, or if a clip has NaN,
             fewer than 2 frames, other joints or a label without a name. The message names file and clip.
     """
     file = _find(Path(path))
@@ -77,19 +77,20 @@ def _names_beside(file: Path) -> tuple[str, ...]:
 def _as_clips(data: object, file: Path, label_names: Sequence[str]) -> MotionClips:
     if not isinstance(data, dict) or not {"joints3D", "y"} <= data.keys():
         found = f"a dict of {list(data)[:6]}" if isinstance(data, dict) else f"a {type(data).__name__}"
-        raise InputError(f"{file} must be a dict of the lists 'joints3D' and 'y' (data/README.md), it is {found}")
+        raise InputError(f"{file} must be a dict with the lists 'joints3D' and 'y' (data/README.md), not {found}")
     lists = {key: data[key] for key in ("poses", "oldposes", "joints3D", "y") if key in data}
     for key, value in lists.items():
         if not isinstance(value, (list, tuple)) and np.ndim(value) == 0:
-            raise InputError(f"{file}: {key!r} must be a list with one entry a clip, it is a {type(value).__name__}")
+            raise InputError(f"{file}: {key!r} must be a list with one entry per clip, not a {type(value).__name__}")
     sizes = {key: len(value) for key, value in lists.items()}
     if len(set(sizes.values())) > 1:
-        raise InputError(f"{file}: its lists must be equally long, one entry a clip; their lengths are {sizes}")
+        raise InputError(f"{file}: its lists must have the same length, one entry per clip; their lengths are {sizes}")
     for index, label in enumerate(data["y"]):
         if not isinstance(label, (int, np.integer)) or not 0 <= label < len(label_names):
             raise InputError(
-                f"{file}: clip {index} has the label {label!r:.20}, and the names are those of 0 to "
-                f"{len(label_names) - 1}; name all actions, by --label-names or in {file.stem}.labels.txt, one a line"
+                f"{file}: clip {index} has the label {label!r:.20}, but only labels 0 to "
+                f"{len(label_names) - 1} have names; name all actions with --label-names or in {file.stem}.labels.txt, "
+                "one per line"
             )
     joints = [_joints(clip, f"{file}: clip {index}") for index, clip in enumerate(data["joints3D"])]
     clips = MotionClips.from_list(joints, [int(label) for label in data["y"]], label_names, source=str(file))
@@ -101,18 +102,18 @@ def _joints(clip: object, where: str) -> Tensor:
     is_array = isinstance(clip, np.ndarray) and clip.dtype.kind in "fiu"
     if not is_array or clip.ndim != 3 or clip.shape[1:] not in ((24, 3), (NUM_JOINTS, 3)):
         found = list(clip.shape) if is_array else f"a {type(clip).__name__}"
-        raise InputError(f"{where} must be numbers [frames, 24 joints, 3] in SMPL's order, it is {found}")
+        raise InputError(f"{where} must be an array of numbers [frames, 24 joints, 3] in SMPL's order, not {found}")
     return torch.from_numpy(np.asarray(clip[:, :NUM_JOINTS], np.float32) * np.float32([1, -1, -1]))
 
 
 def download_humanact12(folder: str | Path) -> Path:
-    """Put ``humanact12poses.pkl`` into ``folder``: from an archive that lies there already, else from the web.
+    """Put ``humanact12poses.pkl`` into ``folder``, from an archive already there or else from the web.
 
     Returns:
-        the pickle. One that is there already is left alone.
+        path of the pickle. An existing one is left unchanged.
 
     Raises:
-        InputError: when the download fails or what arrived is not the data set; the message gives the manual way.
+        InputError: if the download fails or is not the data set; the message explains the manual download.
     """
     folder = Path(folder)
     if file := _find(folder):
@@ -124,7 +125,7 @@ def download_humanact12(folder: str | Path) -> Path:
         clips = _as_clips(unpickle_arrays(content, archive), archive, HUMANACT12_ACTIONS)
     except InputError as error:
         if not archives:
-            archive.unlink()  # else the next run would find it and stop here again
+            archive.unlink()  # otherwise the next run would find it and fail again
         again = "Delete it and run again" if archives else "Run again"
         raise InputError(f"{error}. {again}, or get it {BY_HAND.format(folder=folder)}") from error
     if len(clips) != NUM_CLIPS:
@@ -146,7 +147,7 @@ def _fetch(archive: Path) -> Path:
         gdown.download(id=DRIVE_ID, output=os.fspath(archive), resume=True)
         if not archive.is_file():
             raise FileNotFoundError("gdown gave up")
-    except Exception as error:  # gdown's, requests' and urllib3's, which change with their versions
+    except Exception as error:  # from gdown, requests or urllib3; the types vary with their versions
         reason = " ".join(str(error).split())
         raise InputError(
             f"the download failed ({reason}). Running again resumes it; or get the file {by_hand}"
@@ -155,7 +156,7 @@ def _fetch(archive: Path) -> Path:
 
 
 def _unpack(archive: Path) -> bytes:
-    """The pickle in the archive. Nothing is extracted, so that no path in the archive can point anywhere."""
+    """The content of the pickle in the archive. Nothing is extracted to disk, so paths in the archive cannot do harm."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -164,6 +165,6 @@ def _unpack(archive: Path) -> bytes:
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         with open(archive, "rb") as file:
             is_page = file.read(200).lstrip().startswith(b"<")
-        what = "a web page, perhaps Google's note that too many people download it" if is_page else error
-        raise InputError(f"{archive} is not a complete archive: it is {what}") from error
-    raise InputError(f"{archive} has no {FILE_NAME} in it")
+        what = "a web page, perhaps Google's notice of too many downloads" if is_page else error
+        raise InputError(f"{archive} is not a complete archive: {what}") from error
+    raise InputError(f"{archive} contains no {FILE_NAME}")

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from mdm_lib.evaluation.judge import MAX_SAMPLES, Judge, evaluate, samples_per_action
+from mdm_lib.evaluation.judge import MAX_SAMPLES, MEASURES, Judge, Measure, evaluate, judge_for, samples_per_action
 from mdm_lib.evaluation.measures import (
     accuracy,
     diversity,
@@ -26,7 +26,9 @@ from mdm_lib.evaluation.scorecard import Scorecard, summarise
 
 __all__ = [
     "MAX_SAMPLES",
+    "MEASURES",
     "Judge",
+    "Measure",
     "Nearest",
     "Recogniser",
     "Scorecard",
@@ -40,6 +42,7 @@ __all__ = [
     "gaussian_distance",
     "joint_jerk",
     "joint_speed",
+    "judge_for",
     "ks_distance",
     "load_recogniser",
     "lowest_point",

@@ -2,12 +2,14 @@
 
 For every seed, two disjoint halves A and B of the real clips are drawn, one window a clip, with equally many clips of
 each action. B against A is the floor: what a perfect model would score. The model then makes B again, the same actions
-and lengths, and that against A is its figure. (Were the actions of the halves drawn freely, their different shares
-would be most of the floor, and hide what a model does badly.)
+and lengths, and that against A is its figure. (If the actions of the halves were drawn freely, their different shares
+would make up most of the floor and hide what a model does badly.)
 """
 
 import math
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +18,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mdm_lib.checkpoint import Checkpoint
-from mdm_lib.data import MotionClips, synthetic_clips
-from mdm_lib.data.synthetic.factors import estimate_factors
 from mdm_lib.errors import InputError
 from mdm_lib.evaluation import measures, physics
 from mdm_lib.evaluation.memory import nearest_clip
 from mdm_lib.evaluation.recogniser import VERSION, Recogniser, load_recogniser, train_recogniser
 from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
-from mdm_lib.motion.clips import random_windows
+from mdm_lib.motion.clips import MotionClips, random_windows
 from mdm_lib.sampling import Sampling, as_sampling, generate
 
 MAX_SAMPLES = 600
 NUM_SPLITS = 10
 BATCH_SIZE = 128
-#: Of the synthetic set, fresh clips are drawn to judge by (number, seed), and others to train the recogniser on.
+#: Of a data set that a program makes, fresh clips are made to judge by (number, seed), others to train a recogniser on.
 FRESH_CLIPS, RECOGNISER_CLIPS = (1200, 101), (2400, 102)
 
 
@@ -39,152 +39,242 @@ class Motions(NamedTuple):
     joints: Tensor  # [N, F, J, 3]
     lengths: Tensor  # [N]
     labels: Tensor  # [N]
-    logits: Tensor  # [N, actions]
-    features: Tensor  # [N, D]
+    logits: Tensor | None  # [N, actions]
+    features: Tensor | None  # [N, D]
+
+
+class Case(NamedTuple):
+    """What a measure looks at: motions of a model, or real ones in their place, beside a real half."""
+
+    judge: "Judge"
+    motions: Motions
+    reference: Motions
+    seed: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the scorecard, or several that are computed together.
+
+    Args:
+        score: ``(case) -> {(measure, action): figure}``; the action "" stands for all together.
+        needs: what the judge must have for it: a ``"recogniser"``, ``"feet"``, ``"unseen"`` clips that are not among
+            those of the halves, ``"factors"`` that can be read from the data's motions.
+        real: which real motions stand in for the model's in the column *real*: the other ``"half"``, the ``"unseen"``
+            or the ``"training"`` clips, each with other windows for every seed; or the unseen clips ``"once"``.
+    """
+
+    score: Callable[[Case], Scores]
+    needs: frozenset[str] = frozenset()
+    real: str = "half"
 
 
 class Judge:
-    """The real motion of a data set and a recogniser trained on it: scores motions, always in the same way.
+    """The real motion of a data set, and a list of measures: scores motions, always in the same way.
 
     Args:
         clips: the whole data set. Its held-out clips alone are too few to draw halves from, so the halves come from
             all clips, and what only unseen clips can tell (recognition, memorisation, a second FID) is told by the
-            held-out ones. Of the synthetic set all clips to judge by are drawn afresh.
+            held-out ones. If a program makes the data, all clips to judge by are made afresh.
+        recogniser: trained on other clips than those it judges, see ``judge_for``; ``None``: nothing is measured that
+            needs one.
         num_frames: the window.
         num_samples: motions in a half, about; at most half of each action's clips.
-        recogniser_seed: another seed is another judge.
-        cache: a folder that keeps the recogniser for the next time.
-        recogniser: one that is trained already, instead of the recipe's.
+        measures: what is measured, by default ``MEASURES``; those for which something is lacking are left out.
     """
 
     def __init__(
-        self, clips: MotionClips, num_frames: int, num_samples: int = MAX_SAMPLES, recogniser_seed: int = 0,
-        cache: str | Path | None = None, recogniser: Recogniser | None = None,
+        self, clips: MotionClips, recogniser: Recogniser | None, num_frames: int, num_samples: int = MAX_SAMPLES,
+        measures: Sequence[Measure] | None = None,
     ):  # fmt: skip
-        self.label_names, self.num_frames, self.recogniser_seed = clips.label_names, num_frames, recogniser_seed
-        self.skeleton, self.fps = clips.skeleton, clips.fps
-        self.is_synthetic = "tempo" in clips.factors
-        self.everything = synthetic_clips(*FRESH_CLIPS) if self.is_synthetic else clips
+        self.label_names, self.skeleton, self.fps = clips.label_names, clips.skeleton, clips.fps
+        self.recogniser, self.num_frames, self.maker = recogniser, num_frames, clips.maker
+        self.everything = clips.maker.make(*FRESH_CLIPS) if clips.maker else clips
         self.per_action = samples_per_action(self.everything, num_samples)
-        self.training, self.held_out = clips.split()
-        learnt_from = self.training
-        if self.is_synthetic:
-            self.held_out, learnt_from = self.everything, synthetic_clips(*RECOGNISER_CLIPS)
+        self.training, held_out = clips.split()
+        self.held_out = self.everything if clips.maker else held_out
         unseen = self.held_out.labels.bincount(minlength=len(self.label_names))
         self.per_action_unseen = self.per_action.minimum(unseen)
-        self.recogniser = recogniser or find_recogniser(learnt_from, num_frames, recogniser_seed, cache)
         self.num_batches = math.ceil(int(self.per_action.sum()) / BATCH_SIZE)
-        self.unseen = self.windows(self.held_out, torch.arange(len(self.held_out)), seed=0)
-        self.whole = self.windows(self.everything, torch.arange(len(self.everything)), seed=0)
-        self._remember_unseen()
+        self.unseen = self.windows(self.held_out, seed=0)
+        self.whole = self.windows(self.everything, seed=0)
+        has = {
+            "recogniser": recogniser is not None,
+            "feet": self.skeleton.feet,
+            "unseen": not clips.maker,
+            "factors": clips.maker,
+        }
+        has = {name for name, there in has.items() if there}
+        self.measures = [measure for measure in measures or MEASURES if measure.needs <= has]
+        once = Case(self, self.unseen, self.unseen, seed=0)
+        self._once = {m: m.score(once) for m in self.measures if m.real == "once"}
 
     def look_at(self, joints: Tensor, lengths: Tensor, labels: Tensor) -> Motions:
         """Motions with what the recogniser says of them."""
-        return Motions(joints, lengths, labels, *self.recogniser.recognise(joints, lengths))
+        seen = self.recogniser.recognise(joints, lengths) if self.recogniser else (None, None)
+        return Motions(joints, lengths, labels, *seen)
 
-    def windows(self, clips: MotionClips, index: Tensor, seed: int) -> Motions:
-        """A random window of each clip at ``index``."""
+    def windows(self, clips: MotionClips, index: Tensor | None = None, seed: int = 0) -> Motions:
+        """A random window of each clip at ``index``, of all by default."""
+        index = torch.arange(len(clips)) if index is None else index
         generator = torch.Generator().manual_seed(seed)
         joints, mask, labels = random_windows(clips, index, self.num_frames, with_mirror=False, generator=generator)
         return self.look_at(joints, mask.sum(1), labels)
 
     def halves(self, seed: int) -> tuple[Motions, Motions]:
         """Two disjoint sets of real motions, A and B, one window a clip, with the same actions in the same order."""
-        first, second = _draw(self.everything.labels, self.per_action, seed, sets=2)
+        first, second = draw(self.everything.labels, self.per_action, seed, sets=2)
         return self.windows(self.everything, first, 2 * seed), self.windows(self.everything, second, 2 * seed + 1)
 
-    def compare(self, motions: Motions, reference: Motions) -> Scores:
-        """How motions differ from real ones; both have the same actions in the same order, as ``halves`` have."""
-        ours, real = motions[:2], reference[:2]
-        floor = float(physics.lowest_point(*real).quantile(0.01))
-        scores = {
-            ("FID", ""): measures.frechet_distance(motions.features, reference.features),
-            ("diversity", ""): measures.diversity(motions.features),
-            ("multimodality", ""): measures.multimodality(motions.features, motions.labels),
-            ("bone drift, %", ""): float(physics.bone_drift(*ours, self.skeleton).mean()),
-            ("skating ratio", ""): float(physics.skating_ratio(*ours, self.skeleton, self.fps).mean()),
-            ("below the floor, cm", ""): 100 * float(physics.floor_penetration(*ours, floor).mean()),
-        }
-        for name, measure in (("speed / real", physics.joint_speed), ("jerk / real", physics.joint_jerk)):
-            expected = self._means(measure(*self.whole[:2], self.fps), self.whole.labels)
-            for action, mean in self._means(measure(*ours, self.fps), motions.labels).items():
-                scores[name, action] = mean / expected[action]
-        return scores | self._factor_distances(motions, reference)
-
-    def recognised(self, motions: Motions) -> Scores:
-        """Accuracy, overall and by action."""
-        is_right = (motions.logits.argmax(1) == motions.labels).double()
-        return {("recognised", action): mean for action, mean in self._means(is_right, motions.labels).items()}
-
-    def held_out_distance(self, motions: Motions, seed: int) -> Scores:
-        """FID against held-out clips alone, with as many motions of each action; nothing where all clips are unseen."""
-        if self.held_out is self.everything:
-            return {}
-        (ours,), (real,) = (_draw(m.labels, self.per_action_unseen, seed) for m in (motions, self.unseen))
-        distance = measures.frechet_distance(motions.features[ours], self.unseen.features[real])
-        return {("FID, held-out only", ""): distance}
-
-    def memorised(self, motions: Motions) -> Scores:
-        """How near motions are to training clips: 1 is as far as held-out real motion, 0 a copy.
-
-        Each distance is divided by the median of held-out motions of its action, as who stands still is near to
-        everybody who does.
-        """
-        return self._memorisation(self._distance(motions) / self._typical[motions.labels])
-
-    def _remember_unseen(self) -> None:
-        """What ``memorised`` compares with: the distances of held-out motions."""
-        distance, labels = self._distance(self.unseen), self.unseen.labels
-        self._typical = torch.ones(len(self.label_names))
-        for label in labels.unique():
-            self._typical[label] = distance[labels == label].median()
-        relative = distance / self._typical[labels]
-        self._closest = relative.quantile(0.01)
-        self._unseen_memorised = self._memorisation(relative)
-
-    def _distance(self, motions: Motions) -> Tensor:
-        return nearest_clip(*motions[:3], self.training).distance
-
-    def _memorisation(self, relative: Tensor) -> Scores:
-        return {
-            ("distance to training clips / held-out", ""): float(relative.median()),
-            ("nearer than 99 % of held-out, %", ""): 100 * float((relative < self._closest).double().mean()),
-        }
-
     def score(self, motions: Motions, reference: Motions, seed: int) -> Scores:
-        """All figures of a model's motions, against a real half."""
-        return {
-            **self.recognised(motions),
-            **self.compare(motions, reference),
-            **self.held_out_distance(motions, seed),
-            **self.memorised(motions),
-        }
+        """All figures of a model's motions, against a real half with the same actions in the same order."""
+        case, scores = Case(self, motions, reference, seed), {}
+        for measure in self.measures:
+            scores |= measure.score(case)
+        return scores
 
     def score_real(self, motions: Motions, reference: Motions, seed: int) -> Scores:
-        """The same of real motions: a half for what a half is compared with, held-out clips where these are."""
-        everyone = torch.arange(len(self.held_out))
-        return {
-            **self.recognised(self.windows(self.held_out, everyone, seed)),
-            **self.compare(motions, reference),
-            **self.held_out_distance(self.windows(self.training, torch.arange(len(self.training)), seed), seed),
-            **self._unseen_memorised,
-        }
+        """The same of real motions: a half for what compares halves, unseen or training clips elsewhere."""
+        stand_ins, scores = {"half": motions}, {}
+        for measure in self.measures:
+            if measure.real == "once":
+                scores |= self._once[measure]
+                continue
+            if measure.real not in stand_ins:
+                clips = self.training if measure.real == "training" else self.held_out
+                stand_ins[measure.real] = self.windows(clips, seed=seed)
+            scores |= measure.score(Case(self, stand_ins[measure.real], reference, seed))
+        return scores
 
-    def _factor_distances(self, motions: Motions, reference: Motions) -> Scores:
-        """Is each factor of the synthetic motion distributed as in real ones? Nothing for other data."""
-        if not self.is_synthetic:
-            return {}
-        ours, real = (estimate_factors(*m[:3]) for m in (motions, reference))
-        # who stands has no speed, who uses both hands no side
-        has = {name: values != 0 for name, values in real.items()}
-        return {(f"KS {name}", ""): measures.ks_distance(ours[name][has[name]], real[name][has[name]]) for name in has}
-
-    def _means(self, values: Tensor, labels: Tensor) -> dict[str, float]:
+    def means(self, values: Tensor, labels: Tensor) -> dict[str, float]:
         """The mean of values ``[N]`` over all motions, under "", and over those of each action."""
         means = {"": float(values.nanmean())}
         for label in labels.unique():
             means[self.label_names[label]] = float(values[labels == label].nanmean())
         return means
+
+    def distance(self, motions: Motions) -> Tensor:
+        """How far each motion is from the nearest training clip, ``[N]`` metres."""
+        return nearest_clip(*motions[:3], self.training).distance
+
+    @cached_property
+    def unseen_distance(self) -> tuple[Tensor, Tensor]:
+        """Of unseen real motions: the median distance of each action, and how near only one in a hundred comes to it.
+
+        Each distance is divided by the median of its action, as people who stand still are near to all others who do.
+        """
+        distance, labels = self.distance(self.unseen), self.unseen.labels
+        typical = torch.ones(len(self.label_names))
+        for label in labels.unique():
+            typical[label] = distance[labels == label].median()
+        return typical, (distance / typical[labels]).quantile(0.01)
+
+
+# The measures -------------------------------------------------------------------------------------------------------
+
+
+def _of_all(name: str, score: Callable[[Case], float], *needs: str) -> Measure:
+    """A measure that is one number."""
+    return Measure(lambda case: {(name, ""): float(score(case))}, frozenset(needs))
+
+
+def _over_real(name: str, measure: Callable[..., Tensor]) -> Measure:
+    """A measure ``[N]`` of joints, by action, as a ratio to that of real motion."""
+
+    def score(case: Case) -> Scores:
+        judge, motions, whole = case.judge, case.motions, case.judge.whole
+        expected = judge.means(measure(*whole[:2], judge.fps), whole.labels)
+        means = judge.means(measure(*motions[:2], judge.fps), motions.labels)
+        return {(name, action): mean / expected[action] for action, mean in means.items()}
+
+    return Measure(score)
+
+
+def _recognised(case: Case) -> Scores:
+    """Accuracy, overall and by action."""
+    is_right = (case.motions.logits.argmax(1) == case.motions.labels).double()
+    return {("recognised", action): mean for action, mean in case.judge.means(is_right, case.motions.labels).items()}
+
+
+def _below_the_floor(case: Case) -> float:
+    """Mean depth in centimetres below where only one in a hundred real motions reaches."""
+    floor = float(physics.lowest_point(*case.reference[:2]).quantile(0.01))
+    return 100 * physics.floor_penetration(*case.motions[:2], floor).mean()
+
+
+def _factor_distances(case: Case) -> Scores:
+    """Is each factor of the data's program distributed as in its own motions?"""
+    ours, real = (case.judge.maker.read_factors(*each[:3]) for each in (case.motions, case.reference))
+    # those who stand have no speed, those who use both hands no side
+    has = {name: values != 0 for name, values in real.items()}
+    return {(f"KS {name}", ""): measures.ks_distance(ours[name][has[name]], real[name][has[name]]) for name in has}
+
+
+def _held_out_distance(case: Case) -> Scores:
+    """FID against held-out clips alone, with as many motions of each action."""
+    judge, unseen = case.judge, case.judge.unseen
+    (ours,), (real,) = (draw(m.labels, judge.per_action_unseen, case.seed) for m in (case.motions, unseen))
+    return {("FID, held-out only", ""): measures.frechet_distance(case.motions.features[ours], unseen.features[real])}
+
+
+def _memorised(case: Case) -> Scores:
+    """How near motions are to training clips: 1 is as far as held-out real motion, 0 a copy."""
+    typical, closest = case.judge.unseen_distance
+    relative = case.judge.distance(case.motions) / typical[case.motions.labels]
+    return {
+        ("distance to training clips / held-out", ""): float(relative.median()),
+        ("nearer than 99 % of held-out, %", ""): 100 * float((relative < closest).double().mean()),
+    }
+
+
+MEASURES = (
+    Measure(_recognised, frozenset({"recogniser"}), real="unseen"),
+    _of_all("FID", lambda c: measures.frechet_distance(c.motions.features, c.reference.features), "recogniser"),
+    _of_all("diversity", lambda c: measures.diversity(c.motions.features), "recogniser"),
+    _of_all("multimodality", lambda c: measures.multimodality(c.motions.features, c.motions.labels), "recogniser"),
+    _of_all("bone drift, %", lambda c: physics.bone_drift(*c.motions[:2], c.judge.skeleton).mean()),
+    _of_all(
+        "skating ratio", lambda c: physics.skating_ratio(*c.motions[:2], c.judge.skeleton, c.judge.fps).mean(), "feet"
+    ),
+    _of_all("below the floor, cm", _below_the_floor),
+    _over_real("speed / real", physics.joint_speed),
+    _over_real("jerk / real", physics.joint_jerk),
+    Measure(_factor_distances, frozenset({"factors"})),
+    Measure(_held_out_distance, frozenset({"recogniser", "unseen"}), real="training"),
+    Measure(_memorised, real="once"),
+)
+
+
+# An evaluation ------------------------------------------------------------------------------------------------------
+
+
+def judge_for(
+    clips: MotionClips, num_frames: int, num_samples: int = MAX_SAMPLES, recogniser_seed: int = 0,
+    cache: str | Path | None = None,
+) -> Judge:  # fmt: skip
+    """A judge with a recogniser of its own, trained by the recipe on the training clips (about a minute).
+
+    If a program makes the data, the recogniser learns from clips that are made for it.
+
+    Args:
+        clips, num_frames, num_samples: as for ``Judge``.
+        recogniser_seed: another seed is another judge.
+        cache: a folder that keeps the recogniser for the next time.
+    """
+    if not clips.maker:
+        samples_per_action(clips, num_samples)  # too few are refused before a minute is spent
+    learnt_from = clips.maker.make(*RECOGNISER_CLIPS) if clips.maker else clips.split()[0]
+    return Judge(clips, find_recogniser(learnt_from, num_frames, recogniser_seed, cache), num_frames, num_samples)
+
+
+def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str | Path | None) -> Recogniser:
+    """The recogniser of these clips: from the folder ``cache``, or else trained (about a minute) and kept there."""
+    if cache is None:
+        return train_recogniser(clips, num_frames, seed)
+    path = Path(cache) / f"recogniser{VERSION}-{clips.fingerprint()}-{num_frames}-{seed}.pt"
+    if not path.is_file():
+        train_recogniser(clips, num_frames, seed).save(path)
+    return load_recogniser(path)
 
 
 def samples_per_action(clips: MotionClips, num_samples: int) -> Tensor:
@@ -198,27 +288,17 @@ def samples_per_action(clips: MotionClips, num_samples: int) -> Tensor:
     if per_action.max() < 2:
         raise InputError(
             f"{num_samples} samples and {len(clips)} clips ({clips.source}) are too few to compare: "
-            "two of an action at least must be left for each half; give more"
+            "at least two of an action must be left for each half; give more"
         )
     return per_action
 
 
-def _draw(labels: Tensor, per_action: Tensor, seed: int, sets: int = 1) -> list[Tensor]:
+def draw(labels: Tensor, per_action: Tensor, seed: int, sets: int = 1) -> list[Tensor]:
     """Disjoint random sets of indices, with ``per_action`` of each label in each, in the order of the labels."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     own = [order[labels[order] == label] for label in range(len(per_action))]
     sizes = [int(n) for n in per_action]
     return [torch.cat([o[k * n : (k + 1) * n] for o, n in zip(own, sizes, strict=True)]) for k in range(sets)]
-
-
-def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str | Path | None) -> Recogniser:
-    """The recogniser of these clips: from the folder ``cache``, or else trained (about a minute) and kept there."""
-    if cache is None:
-        return train_recogniser(clips, num_frames, seed)
-    path = Path(cache) / f"recogniser{VERSION}-{clips.fingerprint()}-{num_frames}-{seed}.pt"
-    if not path.is_file():
-        train_recogniser(clips, num_frames, seed).save(path)
-    return load_recogniser(path)
 
 
 def evaluate(
@@ -241,8 +321,7 @@ def evaluate(
         )
     if num_seeds < 1:
         raise InputError(f"num_seeds is {num_seeds}; it takes 1 at least, and 2 for an interval")
-    sampling = as_sampling(sampling, options).planned(checkpoint)
-    sampling = replace(sampling, num_frames=judge.num_frames)
+    sampling = replace(as_sampling(sampling, options).planned(checkpoint), num_frames=judge.num_frames)
     made, real = [], []
     splits = max(NUM_SPLITS, num_seeds)
     with tqdm(total=splits + num_seeds * judge.num_batches, leave=False, disable=None) as bar:
@@ -252,8 +331,7 @@ def evaluate(
             bar.update()
             if seed < num_seeds:
                 made.append(judge.score(_made_like(b, judge, checkpoint, sampling, seed, bar), a, seed))
-    about = _about(judge, checkpoint, num_seeds, splits, sampling)
-    return Scorecard(about, summarise(made, real))
+    return Scorecard(_about(judge, checkpoint, num_seeds, splits, sampling), summarise(made, real))
 
 
 def _made_like(
@@ -272,13 +350,12 @@ def _made_like(
 def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sampling: Sampling) -> dict:
     """How the figures came about."""
     unseen, halves = len(judge.unseen.labels), int(judge.per_action.sum())
-    recognised = measures.accuracy(judge.unseen.logits, judge.unseen.labels)
     told = {"sampler": sampling.sampler, "guidance_scale": sampling.guidance_scale, "num_steps": sampling.num_steps}
-    unusual = {f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in ("spacing", "eta", "precision")}
-    told |= {name: value for name, value in unusual.items() if value != getattr(Sampling(), name)}
+    told |= {f.name: getattr(sampling, f.name) for f in fields(Sampling)
+             if f.name in ("spacing", "eta", "precision") and getattr(sampling, f.name) != f.default}  # fmt: skip
     real, samples = f"{judge.everything.source}, {len(judge.everything)} clips", f"N = {halves}"
-    if judge.held_out is judge.everything:
-        real += ", drawn afresh"
+    if judge.maker:
+        real += ", made afresh"
     else:
         real += f", {unseen} of them held out"
         samples += f" (held-out only: {int(judge.per_action_unseen.sum())})"
@@ -287,6 +364,13 @@ def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sa
         "sampling": ", ".join(f"{name} {value}" for name, value in told.items()),
         "real motion": real,
         "samples": f"{samples}, mean of {num_seeds} seeds; real: median of {splits} pairs of halves",
-        "recogniser": f"version {VERSION}, seed {judge.recogniser_seed}, {judge.unseen.features.shape[1]} features, "
-        f"{100 * recognised:.1f} % right on {unseen} unseen clips",
+        "recogniser": _about_recogniser(judge) if judge.recogniser else "none",
     }
+
+
+def _about_recogniser(judge: Judge) -> str:
+    recognised = measures.accuracy(judge.unseen.logits, judge.unseen.labels)
+    return (
+        f"version {VERSION}, seed {judge.recogniser.seed}, {judge.unseen.features.shape[1]} features, "
+        f"{100 * recognised:.1f} % right on {len(judge.unseen.labels)} unseen clips"
+    )

@@ -33,7 +33,7 @@ def nearest_clip(joints: Tensor, lengths: Tensor, labels: Tensor, clips: MotionC
         joints, lengths, labels: ``[N, F, J, 3]``, ``[N]``, ``[N]``.
         clips: the training clips, with the same labels.
     """
-    motions = face_forward(joints)[:, ::COMPARE_EVERY].flatten(2)
+    motions = face_forward(joints, clips.skeleton)[:, ::COMPARE_EVERY].flatten(2)
     mask = length_mask(lengths, joints.shape[1])[:, ::COMPARE_EVERY].float()
     distance, nearest = torch.full((len(joints),), torch.inf), torch.zeros(len(joints), dtype=torch.long)
     mirrored_labels = clips.mirrored_labels

@@ -18,7 +18,7 @@ from mdm_lib.files import write_atomically
 from mdm_lib.motion.clips import MotionClips, random_windows
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
-from mdm_lib.runtime import constant
+from mdm_lib.runtime import constant, seeded
 
 WIDTH, NUM_FEATURES = 96, 64
 #: The recipe, the same for every comparison.
@@ -47,6 +47,7 @@ class Recogniser(nn.Module):
     def __init__(self, label_names: tuple[str, ...], skeleton: Skeleton = SMPL22, fps: float = FPS):
         super().__init__()
         self.label_names, self.skeleton, self.fps = tuple(label_names), skeleton, fps
+        self.seed: int | None = None  # of its training
         self.num_inputs = 2 * 3 * skeleton.num_joints  # joints against the pelvis, and their velocities
         self.register_buffer("mean", torch.zeros(self.num_inputs))
         self.register_buffer("std", torch.ones(self.num_inputs))
@@ -79,17 +80,16 @@ class Recogniser(nn.Module):
 
     def save(self, path: str | Path) -> Path:
         """Write it to one file, atomically."""
+        values = {
+            "recogniser": VERSION,
+            "label_names": list(self.label_names),
+            "skeleton": self.skeleton.to_plain(),
+            "fps": self.fps,
+            "seed": self.seed,
+            "weights": self.state_dict(),
+        }
         content = io.BytesIO()
-        torch.save(
-            {
-                "recogniser": VERSION,
-                "label_names": list(self.label_names),
-                "skeleton": self.skeleton.to_plain(),
-                "fps": self.fps,
-                "weights": self.state_dict(),
-            },
-            content,
-        )
+        torch.save(values, content)
         return write_atomically(path, content.getbuffer())
 
 
@@ -118,8 +118,7 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, st
         steps: fewer than the recipe's ``STEPS`` for a quick look; such figures compare with no others.
     """
     steps = STEPS if steps is None else steps
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, torch.device("cpu")):
         recogniser = Recogniser(clips.label_names, clips.skeleton, clips.fps)
         to_statistics = nn.Linear(NUM_FEATURES, 2 * recogniser.num_inputs)
         _fit_normaliser(recogniser, clips, num_frames)
@@ -139,6 +138,7 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, st
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
+    recogniser.seed = seed
     return recogniser.eval()
 
 
@@ -166,9 +166,12 @@ def load_recogniser(path: str | Path) -> Recogniser:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["recogniser"] != VERSION:
             raise InputError(f"{path} is a recogniser of another version; delete it, it is trained again when needed")
-        skeleton = Skeleton.from_plain(content["skeleton"])
-        recogniser = Recogniser(tuple(content["label_names"]), skeleton, content["fps"])
+        # files that name no skeleton are from when there was one only
+        skeleton = Skeleton.from_plain(content["skeleton"]) if "skeleton" in content else SMPL22
+        with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
+            recogniser = Recogniser(tuple(content["label_names"]), skeleton, content.get("fps", FPS))
         recogniser.load_state_dict(content["weights"])
+        recogniser.seed = content.get("seed")
     except FileNotFoundError:
         raise InputError(f"no recogniser at {path}; train one with mdm_lib.recogniser.train_recogniser") from None
     except (UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What a model sees of a motion: reversible maps between joints and normalised features."""
+"""Motion features: invertible maps between joints and normalised features."""
 
 from mdm_lib.features.joints import REPRESENTATIONS, Positions, Representation, RootVelocity
 

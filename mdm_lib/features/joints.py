@@ -1,4 +1,4 @@
-"""What a model sees of a motion: reversible maps between joints and normalised features."""
+"""Motion features: invertible maps between joints and normalised features."""
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,11 @@ from mdm_lib.runtime import constant
 
 
 class Representation(nn.Module):
-    """A reversible map joints ``[B, F, J, 3]`` (metres, facing forward) ↔ features ``[B, F, D]``, normalised.
+    """Invertible map from joints ``[B, F, J, 3]`` (metres, facing forward) to normalised features ``[B, F, D]``.
 
-    A subclass says how the raw features are made (``from_joints``), undone (``to_joints``), and
-    which of them share one scale (``scale_groups``). ``fit`` then learns each feature's mean and
-    each group's deviation; both are buffers, so they travel with the checkpoint.
+    A subclass defines the raw features (``from_joints``), their inverse (``to_joints``), and which of
+    them share a scale (``scale_groups``). ``fit`` estimates each feature's mean and each group's
+    standard deviation; both are buffers, so checkpoints contain them.
     """
 
     def __init__(self, skeleton: Skeleton = SMPL22):
@@ -23,22 +23,25 @@ class Representation(nn.Module):
         self.register_buffer("std", torch.ones(self.num_features))
 
     def from_joints(self, joints: Tensor) -> Tensor:
+        """``[B, F, J, 3]`` metres → raw features ``[B, F, D]``."""
         raise NotImplementedError
 
     def to_joints(self, features: Tensor) -> Tensor:
+        """Raw features ``[B, F, D]`` → ``[B, F, J, 3]`` metres."""
         raise NotImplementedError
 
     def scale_groups(self) -> Tensor:
+        """``[D]`` int64, each feature's group; groups count from 0."""
         raise NotImplementedError
 
     def fit(self, joints: Tensor, mask: Tensor) -> "Representation":
-        """Learn the normaliser from motions ``[B, F, J, 3]``, real frames (``mask [B, F]``) only."""
+        """Fit the normaliser to the real frames (``mask [B, F]``) of motions ``[B, F, J, 3]``; returns itself."""
         features = self.from_joints(joints)[mask].cpu().double()  # Apple's MPS has no float64
         variance = features.var(0, unbiased=False)
         groups = self.scale_groups()
         group_variance = torch.stack([variance[groups == g].mean() for g in range(int(groups.max()) + 1)])
         self.mean.copy_(features.mean(0))
-        # below a millimetre a feature is constant: its noise must not be blown up
+        # a deviation below a millimetre is noise of a constant feature; do not amplify it
         self.std.copy_(group_variance.sqrt().clamp(min=1e-3)[groups])
         return self
 
@@ -52,7 +55,7 @@ class Representation(nn.Module):
 
 
 class Positions(Representation):
-    """The joints' positions as they are, each number scaled by its own deviation."""
+    """Joint positions, each coordinate scaled by its own standard deviation."""
 
     def from_joints(self, joints: Tensor) -> Tensor:
         return joints.flatten(2)
@@ -65,10 +68,10 @@ class Positions(Representation):
 
 
 class RootVelocity(Representation):
-    """The pelvis by its velocity over the ground and its height; the other joints against the pelvis in x and z.
+    """Ground velocity (metres per frame) and height of the pelvis; other joints relative to the pelvis in x and z.
 
-    A body's shape then looks the same wherever it has walked to. One scale serves all joints, so
-    that a centimetre weighs the same in a wrist and in a hip; velocity and height have their own.
+    The pose features then do not depend on where the person is. All joints share one scale, so that a
+    centimetre counts the same at a wrist and at a hip; velocity and height have their own.
     """
 
     def from_joints(self, joints: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Files that hold motion or arrays: read and written here, whichever data set they are of."""
+"""Reading and writing files of motion or arrays, independent of any data set."""
 
 from mdm_lib.formats.arrays_only import read_arrays_only, unpickle_arrays
 from mdm_lib.formats.npy import load_motions, save_motions

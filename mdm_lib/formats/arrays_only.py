@@ -1,10 +1,9 @@
-"""Reading a pickle without trusting it: numpy arrays and plain containers come out, and nothing else.
+"""Read untrusted pickles: only numpy arrays and plain containers can come out.
 
-An ordinary ``pickle.load`` runs whatever code a pickle names. Refusing to look up anything but numpy is not
-enough either: numpy's own ``dtype.__setstate__`` believes a dtype that presents raw bytes as object pointers,
-and its ``ndarray.__setstate__`` does not count the items of a list. So no function of numpy's is handed to the
-pickle: it gets the stand-ins below, which take shapes, plain types and bytes, and build arrays of them by
-numpy's checked ways.
+``pickle.load`` runs any code that a pickle names. Allowing only numpy's names is not enough either: numpy's
+``dtype.__setstate__`` accepts a dtype that presents raw bytes as object pointers, and its ``ndarray.__setstate__``
+does not check the number of items in a list. The pickle therefore gets no numpy function, only the stand-ins below,
+which take shapes, plain types and bytes, and build arrays with numpy functions that check their input.
 """
 
 import copyreg
@@ -19,7 +18,7 @@ from mdm_lib.errors import InputError
 
 
 def _flat(content, dtype) -> np.ndarray:
-    """The items of an array as the pickle stores them: bytes, or a list where they are objects."""
+    """The items of an array as a flat array; the pickle stores them as bytes, or objects as a list."""
     if isinstance(content, list):  # the objects in it came through this same unpickler
         return np.fromiter(content, dtype=object, count=len(content))
     if isinstance(content, str):  # the bytes of a Python 2 pickle
@@ -33,7 +32,7 @@ class _Array(np.ndarray):
     def __setstate__(self, state):
         _, shape, dtype, is_fortran, content = state
         flat = _flat(content, dtype)
-        shape = flat.reshape(shape).shape  # raises where they do not fit
+        shape = flat.reshape(shape).shape  # raises if they do not match
         content = list(flat) if flat.dtype == object else flat.tobytes()
         super().__setstate__((1, shape, flat.dtype, bool(is_fortran), content))
 
@@ -49,7 +48,7 @@ class _DType:
 
 
 class _Callable:
-    """A function that a pickle may call, and cannot alter: the BUILD instruction sets attributes of others."""
+    """A function that a pickle may call but not alter: on a plain function, BUILD would set attributes."""
 
     __slots__ = ("function", "name")
 
@@ -60,11 +59,11 @@ class _Callable:
         return self.function(*args)
 
     def __setstate__(self, state):
-        raise InputError(f"would change {self.name}; it is not a file of motion, do not trust it")
+        raise InputError(f"would change {self.name}; it is not a motion file, do not trust it")
 
 
 def _reconstruct(*_):
-    return np.ndarray.__new__(_Array, 0)  # empty: its shape and items come by __setstate__
+    return np.ndarray.__new__(_Array, 0)  # empty; __setstate__ sets its shape and items
 
 
 def _scalar(dtype, content):
@@ -76,20 +75,20 @@ def _from_buffer(content, dtype, shape, order):
 
 
 def _encode(text, encoding):
-    if encoding != "latin1":  # the one by which protocols 0 to 2 write bytes
-        raise InputError(f"holds text in the encoding {encoding!r}; save it with a pickle protocol of 3 or more")
+    if encoding != "latin1":  # protocols 0 to 2 write bytes in latin1
+        raise InputError(f"holds text in the encoding {encoding!r}; save it with pickle protocol 3 or higher")
     return text.encode("latin1")
 
 
 def _ndarray(*_):
-    raise InputError("calls numpy.ndarray; it is not a file of motion, do not trust it")
+    raise InputError("calls numpy.ndarray; it is not a motion file, do not trust it")
 
 
 _STAND_INS = {
-    ("numpy", "ndarray"): _ndarray,  # only ever named, as the argument of _reconstruct
+    ("numpy", "ndarray"): _ndarray,  # only named as an argument of _reconstruct, never called
     ("numpy", "dtype"): _DType,
     ("_codecs", "encode"): _encode,
-    **{(builtins, "bytes"): lambda: b"" for builtins in ("builtins", "__builtin__")},  # protocols 0 to 2 write b"" so
+    **{(builtins, "bytes"): lambda: b"" for builtins in ("builtins", "__builtin__")},  # how protocols 0 to 2 write b""
 }
 for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
     _STAND_INS[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
@@ -102,24 +101,24 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _STAND_INS:
             raise InputError(
-                f"asks for {f'{module}.{name}'!r}, which could run code; nothing of it was run. Motion is numpy arrays "
-                "in lists and dicts: if you made the file, save those; if you did not, do not trust it"
+                f"asks for {f'{module}.{name}'!r}, which could run code; nothing was run. A motion file holds numpy arrays "
+                "in lists and dicts: if you made the file, save only these; if you did not, do not trust it"
             )
         return _STAND_INS[module, name]
 
     def persistent_load(self, pid):
-        raise InputError("refers to objects outside of itself; save numpy arrays in lists and dicts")
+        raise InputError("refers to objects outside the file; save numpy arrays in lists and dicts")
 
 
 def read_arrays_only(path: str | Path) -> object:
-    """What a pickle of any protocol (of Python 2 too) holds, if that is numpy arrays and plain containers.
+    """Load a pickle of any protocol (Python 2's too) that holds only numpy arrays and plain containers.
 
     Returns:
-        dicts, lists, tuples, sets, text, numbers and arrays of numbers, text or these; arrays may be of a
-        subclass of ``np.ndarray``, and read-only.
+        dicts, lists, tuples, sets, text, numbers, and arrays of any of these; arrays may be read-only and of a
+        subclass of ``np.ndarray``.
 
     Raises:
-        InputError: when the file cannot be read, is damaged, or names anything else; no code of it is run.
+        InputError: if the file cannot be read, is damaged, or names anything else; none of its code is run.
     """
     try:
         content = Path(path).read_bytes()
@@ -129,11 +128,11 @@ def read_arrays_only(path: str | Path) -> object:
 
 
 def unpickle_arrays(content: bytes, path: str | Path) -> object:
-    """The same of a pickle already in memory; ``path`` is what errors call it."""
-    copyreg.clear_extension_cache()  # classes in it would not come by find_class
+    """``read_arrays_only`` for a pickle in memory; errors call it ``path``."""
+    copyreg.clear_extension_cache()  # cached classes would bypass find_class
     try:
         return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except InputError as refusal:
         raise InputError(f"{path} {refusal}") from None
-    except Exception as error:  # a damaged pickle can raise anything, says pickle's documentation
+    except Exception as error:  # a damaged pickle can raise any exception (pickle's documentation)
         raise InputError(f"{path} is cut short or not a pickle ({error}); delete it and get it again") from error

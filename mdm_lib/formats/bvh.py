@@ -1,4 +1,4 @@
-"""BVH files: a skeleton, and for every frame each joint's place in its parent's frame and its rotation."""
+"""BVH files: a skeleton, and for every frame each joint's rotation and position in its parent's frame."""
 
 import re
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from mdm_lib.errors import InputError
 
 
 def read_bvh(file: str | Path, fps: float, joint_names: Sequence[str]) -> Tensor:
-    """The motion of some joints of a BVH file, of the rate that is expected.
+    """Read the motion of some joints from a BVH file with a given frame rate.
 
     Args:
-        fps: frames a second that the file must have.
-        joint_names: J joints, by the names that the file gives them; one may be asked for twice.
+        fps: frames per second that the file must have.
+        joint_names: J joints, by their names in the file; a name may occur twice.
 
     Returns:
         ``[F, J, 7]`` float64: position in the parent's frame, in the file's unit, and a unit quaternion, real part
         first.
 
     Raises:
-        InputError: when the file cannot be read, is cut short, has another rate or lacks a joint.
+        InputError: if bvhio is missing, or the file cannot be read, is cut short, has another rate or lacks a joint.
     """
     try:
         import bvhio
@@ -31,21 +31,21 @@ def read_bvh(file: str | Path, fps: float, joint_names: Sequence[str]) -> Tensor
     file = Path(file)
     try:
         if not _is_whole(file.read_text(encoding="latin1")):
-            raise ValueError("it has not the frames and channels that it announces")
+            raise ValueError("it does not have the frames and channels that it declares")
         bvh = bvhio.readAsBvh(str(file))
     except (OSError, SyntaxError, ValueError, IndexError) as error:  # all but the first are bvhio's
         raise InputError(f"{file} cannot be read as BVH ({error}); download it again, or delete it") from error
     if abs(bvh.FrameTime * fps - 1) > 0.001:
-        raise InputError(f"{file} must have {fps} frames a second, its frame time is {bvh.FrameTime} s; delete it")
+        raise InputError(f"{file} must have {fps} frames per second, but its frame time is {bvh.FrameTime} s; delete it")
     poses = {joint.Name: joint.Keyframes for joint, _, _ in bvh.Root.layout()}
     if missing := set(joint_names) - poses.keys():
-        raise InputError(f"{file} lacks {', '.join(sorted(missing))}, so it is not of this data set; delete it")
+        raise InputError(f"{file} lacks {', '.join(sorted(missing))}, so it does not belong to this data set; delete it")
     numbers = [[(*pose.Position, *pose.Rotation) for pose in poses[name]] for name in joint_names]
     return torch.tensor(numbers, dtype=torch.float64).transpose(0, 1)
 
 
 def _is_whole(text: str) -> bool:
-    """Whether every announced frame is there with all its channels: bvhio waits for ever for a line that is not."""
+    """Whether all declared frames and channels are present; bvhio hangs when a line is missing."""
     motion = re.search(r"MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*\S+(.*)", text, re.DOTALL)
     frames = [len(line.split()) for line in motion[2].split("\n") if line.strip()] if motion else []
     num_channels = sum(int(count) for count in re.findall(r"CHANNELS\s+(\d+)", text))

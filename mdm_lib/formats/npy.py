@@ -1,4 +1,4 @@
-"""Motions as .npy, with a sidecar .json that says what they are."""
+"""Motions as .npy, with a sidecar .json that describes them."""
 
 import io
 import json
@@ -16,7 +16,11 @@ def save_motions(
     path: str | Path, motions: np.ndarray, labels: list[int], label_names: tuple[str, ...], made_by: dict,
     skeleton: Skeleton = SMPL22, fps: float = FPS,
 ) -> Path:  # fmt: skip
-    """Write motions ``[N, F, J, 3]`` (metres) as float32 .npy, with a sidecar .json that says what they are."""
+    """Write motions ``[N, F, J, 3]`` (metres) as float32 .npy, with a sidecar .json that describes them.
+
+    Raises:
+        InputError: if a file cannot be written.
+    """
     path, content = Path(path), io.BytesIO()
     np.save(content, motions.astype(np.float32))
     about = {
@@ -32,10 +36,13 @@ def save_motions(
 
 
 def load_motions(path: str | Path) -> tuple[np.ndarray, dict]:
-    """Motions ``[N, F, J, 3]`` of a .npy, and what its sidecar says of them.
+    """Read motions ``[N, F, J, 3]`` or ``[F, J, 3]`` (metres) from a .npy, and the contents of its sidecar.
 
-    One without a sidecar is fine. ``"skeleton"`` (a ``Skeleton``) and ``"fps"`` are always there: SMPL's first 22
-    joints at 20 frames a second unless the sidecar says otherwise.
+    The sidecar is optional. ``"skeleton"`` (a ``Skeleton``) and ``"fps"`` are always set, by default to SMPL's first
+    22 joints and 20 frames per second.
+
+    Raises:
+        InputError: if a file is missing or damaged, or the motions have another shape.
     """
     path = Path(path)
     try:
@@ -43,7 +50,7 @@ def load_motions(path: str | Path) -> tuple[np.ndarray, dict]:
     except FileNotFoundError:
         raise InputError(f"no file at {path}; make one with `python -m mdm_lib sample`, or check the path") from None
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path} is not a .npy file of numbers, or is cut short; make it anew") from error
+        raise InputError(f"{path} is not a .npy file of numbers, or is cut short; create it again") from error
     about = {"fps": FPS, **_read_sidecar(path)}
     about["skeleton"] = Skeleton.from_plain(about["skeleton"]) if "skeleton" in about else SMPL22
     shape, num_joints = getattr(motions, "shape", ()), about["skeleton"].num_joints
@@ -57,4 +64,4 @@ def _read_sidecar(path: Path) -> dict:
     try:
         return json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
     except ValueError as error:
-        raise InputError(f"{sidecar}, which describes {path.name}, is damaged; delete it or make both anew") from error
+        raise InputError(f"{sidecar}, which describes {path.name}, is damaged; delete it or create both again") from error

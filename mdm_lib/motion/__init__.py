@@ -1,6 +1,7 @@
-"""Motion as such, whatever file or model it comes from: skeleton, geometry, rotations, clips."""
+"""Motion, independent of file formats and models: skeletons, geometry, rotations, clips."""
 
 from mdm_lib.motion.clips import (
+    ClipMaker,
     MotionClips,
     cut_windows,
     draw_windows,
@@ -36,6 +37,7 @@ __all__ = [
     "OVER_GROUND",
     "PARENTS",
     "SMPL22",
+    "ClipMaker",
     "MotionClips",
     "Skeleton",
     "bone_lengths",

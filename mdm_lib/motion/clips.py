@@ -1,9 +1,11 @@
-"""``MotionClips``, the one container of motion, and what is done to clips before a model sees them."""
+"""``MotionClips``, the one container of motion, and the preparation of clips for a model."""
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,24 +16,32 @@ from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
 
+class ClipMaker(NamedTuple):
+    """A program that makes clips: it can make more of them, and read from motions how they came about."""
+
+    make: Callable[[int, int], "MotionClips"]  # (number, seed)
+    read_factors: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]  # joints, lengths, labels -> [N] each
+
+
 @dataclass(frozen=True)
 class MotionClips:
     """N motion clips as one padded tensor.
 
     Args:
-        joints: ``[N, F, J, 3]`` metres, y up. F is the longest clip's length; frames at and past a clip's length are
-            padding (zeros).
-        lengths: ``[N]`` int64, real frames of each clip.
+        joints: ``[N, F, J, 3]`` metres, y up. F is the longest clip's length; frames from a clip's length on are
+            zero padding.
+        lengths: ``[N]`` int64, number of real frames in each clip.
         labels: ``[N]`` int64, indices into ``label_names``.
-        label_names: the actions.
-        source: what this is, in a few words, for messages and model cards.
-        factors: what is known of how each clip came about; each value is ``[N]``.
-        skeleton: what the J joints are.
-        fps: frames a second.
+        label_names: names of the actions.
+        source: short description of the data, for messages and model cards.
+        factors: known generating factors of the clips by name, each ``[N]``.
+        skeleton: the skeleton of the J joints.
+        fps: frames per second.
+        maker: the program that made them, if one did.
 
     Raises:
-        InputError: when a clip has NaN, fewer than 2 frames, another number of joints, or a label
-            without a name. The message names the clip.
+        InputError: if there are no clips, ``fps`` is not positive, or a clip has NaN, fewer than 2 frames, the wrong
+            number of joints, or a label without a name; the message names the clip.
     """
 
     joints: Tensor
@@ -42,6 +52,7 @@ class MotionClips:
     factors: dict[str, Tensor] = field(default_factory=dict)
     skeleton: Skeleton = SMPL22
     fps: float = FPS
+    maker: ClipMaker | None = None
 
     def __post_init__(self):
         if len(self) == 0:
@@ -49,7 +60,7 @@ class MotionClips:
         if self.joints.dim() != 4 or self.joints.shape[2:] != (self.skeleton.num_joints, 3):
             raise InputError(f"{self.source}: {_shape_complaint('clips', self.joints[0], self.skeleton)}")
         if not 0 < self.fps < math.inf:
-            raise InputError(f"{self.source}: fps is {self.fps}; give the frames a second")
+            raise InputError(f"{self.source}: fps is {self.fps}; give a positive number of frames per second")
         checks = {
             "has fewer than 2 frames; leave it out": self.lengths < 2,
             f"has a label out of range; labels are 0 to {len(self.label_names) - 1}": (self.labels < 0)
@@ -65,7 +76,7 @@ class MotionClips:
         cls, clips: list[Tensor], labels, label_names, source: str = "motion clips", skeleton: Skeleton = SMPL22,
         fps: float = FPS,
     ) -> "MotionClips":  # fmt: skip
-        """From N clips ``[F_i, J, 3]`` of different lengths."""
+        """Pad N clips ``[F_i, J, 3]`` of different lengths into one container; errors as for the class."""
         for index, clip in enumerate(clips):
             if clip.dim() != 3 or clip.shape[1:] != (skeleton.num_joints, 3):
                 raise InputError(f"{source}: {_shape_complaint(f'clip {index}', clip, skeleton)}")
@@ -77,7 +88,7 @@ class MotionClips:
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """The J joints."""
+        """Names of the J joints."""
         return self.skeleton.joint_names
 
     def __len__(self) -> int:
@@ -90,7 +101,7 @@ class MotionClips:
 
     @property
     def mirrored_labels(self) -> Tensor:
-        """``[N]`` what each clip's action is called in the mirror; -1 where there is no name for it."""
+        """``[N]`` label of each clip's mirror image; -1 where no action has its name."""
         return constant(mirror_labels(self.label_names), self.labels.device)[self.labels]
 
     def select(self, index: Tensor) -> "MotionClips":
@@ -101,23 +112,23 @@ class MotionClips:
         )
 
     def split(self, held_out: float = 0.2, seed: int = 0) -> tuple["MotionClips", "MotionClips"]:
-        """Training and held-out clips, drawn within each action, the same for everybody with the same seed."""
+        """Training and held-out clips; the share ``held_out`` is drawn within each action, fixed by ``seed``."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        order = order[self.labels[order].argsort(stable=True)]  # action by action, shuffled within
+        order = order[self.labels[order].argsort(stable=True)]  # grouped by action, shuffled within each
         rank = torch.cat([torch.arange(int(n)) for n in self.labels.bincount() if n > 0])
         size = self.labels.bincount()[self.labels[order]]
-        # even a rare action is judged on one clip, unless it has no other to learn from
+        # hold out at least one clip of an action, unless it has only one
         is_held_out = rank < (size * held_out).round().clamp(min=1).minimum(size - 1)
         return self.select(order[~is_held_out].sort().values), self.select(order[is_held_out].sort().values)
 
     def balanced(self) -> "MotionClips":
-        """Clips of rare actions several times over, so that no action has fewer than about half of the commonest's."""
+        """Repeat clips of rare actions, so that each action has at least about half as many as the most common one."""
         count = self.labels.bincount()
         times = (count.max() / 2 / count.clamp(min=1)).round().long().clamp(min=1)
         return self.select(torch.arange(len(self)).repeat_interleave(times[self.labels]))
 
     def fingerprint(self) -> str:
-        """A short name for exactly these clips, by which a resumed training knows its data again."""
+        """Hash of the clips, 16 hex digits, by which a resumed run recognises its data."""
         digest = hashlib.sha256(repr(self.label_names).encode())
         for tensor in (self.joints, self.lengths, self.labels):
             digest.update(tensor.cpu().numpy().tobytes())
@@ -132,16 +143,16 @@ class MotionClips:
 def _shape_complaint(what: str, found: Tensor, skeleton: Skeleton) -> str:
     return (
         f"{what} must be [frames, {skeleton.num_joints} joints, 3], not {list(found.shape)}; give the skeleton of "
-        f"these joints, or bring them to SMPL's first {SMPL22.num_joints} (mdm_lib.motion.JOINT_NAMES)"
+        f"these joints, or convert them to SMPL's first {SMPL22.num_joints} (mdm_lib.motion.JOINT_NAMES)"
     )
 
 
 def put_on_floor(clips: MotionClips) -> MotionClips:
-    """Shift each clip up or down so that it stands on y = 0.
+    """Shift each clip vertically so that its floor is at y = 0.
 
-    That is the height over which the lowest of ankles and feet (joints, not soles) is in 95 % of the frames. Taking
-    the very lowest instead would let one misjudged frame lift the whole clip; on clean studio motion the two differ
-    by less than a centimetre.
+    The floor is the 5th percentile over frames of the lowest ankle's or foot's height (joints, not soles). With the
+    minimum, one badly tracked frame would lift the whole clip; on clean studio motion the two differ by less than a
+    centimetre.
     """
     skeleton = clips.skeleton
     feet = [*skeleton.feet, *(skeleton.parents[foot] for foot in skeleton.feet)] or [*range(skeleton.num_joints)]
@@ -153,7 +164,7 @@ def put_on_floor(clips: MotionClips) -> MotionClips:
 
 @lru_cache
 def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
-    """What each action is called in the mirror, as its id; -1 where there is no name for it.
+    """For each action the id of its mirror image; -1 where no action has its name.
 
     "walk-left" becomes "walk-right"; "wave" stays; a "kick left" without a "kick right" cannot be mirrored.
     """
@@ -165,11 +176,11 @@ def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
 def random_windows(
     clips: MotionClips, index: Tensor, num_frames: int, with_mirror: bool, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A random window of each chosen clip, facing forward, mirrored half of the time where its label allows it.
+    """A random window of each chosen clip, facing forward, mirrored with probability 1/2 where its label allows it.
 
     Args:
-        index: ``[B]`` which clips.
-        num_frames: F, the window; shorter clips are padded.
+        index: ``[B]`` indices of the clips.
+        num_frames: F, the window's length; shorter clips are padded.
 
     Returns:
         joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame), labels ``[B]``.
@@ -183,9 +194,9 @@ def draw_windows(
     clips: MotionClips, index: Tensor, num_frames: int, has_mirror: Tensor | None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """``random_windows`` whatever is known of the clips: joints, mask, and which are mirrored, ``[B]`` bool.
+    """``random_windows`` without labels: joints, mask, and whether each window is mirrored, ``[B]`` bool.
 
-    ``has_mirror [N]`` says of which clips the mirror image may be shown, in half of the cases; ``None``: of none.
+    Clips for which ``has_mirror [N]`` is True are mirrored with probability 1/2; ``None`` mirrors none.
     """
     draws = torch.rand(2, len(index), generator=generator, device=index.device)
     slack = (clips.lengths[index] - num_frames).clamp(min=0)
@@ -197,7 +208,7 @@ def draw_windows(
 
 
 def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-    """Frames ``start … start + num_frames`` of each chosen clip, facing forward.
+    """Frames ``start [B]`` to ``start + num_frames - 1`` of the clips ``index [B]``, facing forward.
 
     Returns:
         joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame).

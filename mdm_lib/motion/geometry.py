@@ -1,4 +1,4 @@
-"""Where motion stands and faces: frames and masks, centring, heading, turning, mirroring."""
+"""Geometry of motion: masks, centring, heading, turning, mirroring."""
 
 import torch
 from torch import Tensor
@@ -6,9 +6,9 @@ from torch import Tensor
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
 
-#: Frames a second of the course's motion.
+#: Frames per second of the course's motion.
 FPS = 20
-#: Multiplying by it leaves what a point has over the ground, without its height.
+#: Multiply a point by this to project it onto the ground (y = 0).
 OVER_GROUND = (1.0, 0.0, 1.0)
 
 
@@ -18,19 +18,18 @@ def length_mask(lengths: Tensor, num_frames: int) -> Tensor:
 
 
 def centre(joints: Tensor) -> Tensor:
-    """Move motions ``[B, F, J, 3]`` so that the first frame's pelvis stands over the origin; heights stay."""
+    """Move motions ``[B, F, J, 3]`` so that the first frame's pelvis is above the origin; heights are unchanged."""
     return joints - joints[:, :1, :1] * constant(OVER_GROUND, joints.device)
 
 
 def heading(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
-    """Where the body faces, as an angle about y: 0 is +z, a quarter turn to the left is +π/2.
+    """Direction in which the body faces, as an angle about y: 0 is +z, a quarter turn to the left is +π/2.
 
     Args:
         joints: ``[..., J, 3]``.
 
     Returns:
-        ``[...]`` radians, from the lines from right to left that ``skeleton.facing`` names: those through hips and
-        shoulders. 0 where it names none.
+        ``[...]`` radians, from the right-to-left lines in ``skeleton.facing`` (hips and shoulders); 0 if it has none.
     """
     left = torch.zeros_like(joints[..., 0, :])
     for left_joint, right_joint in skeleton.facing:
@@ -51,5 +50,5 @@ def face_forward(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
 
 
 def mirror(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
-    """The motion seen in a mirror, ``[..., J, 3]``: x negated *and* left joints exchanged with right ones."""
+    """Mirror image of a motion ``[..., J, 3]``: x negated *and* left and right joints exchanged."""
     return joints[..., constant(skeleton.mirror, joints.device), :] * constant((-1.0, 1.0, 1.0), joints.device)

@@ -1,10 +1,7 @@
-"""Rotations: axis-angle, quaternions, matrices, and what lies between two of them."""
+"""Rotations: axis-angle, quaternions, matrices, interpolation."""
 
 import torch
 from torch import Tensor
-
-# ---------------------------------------------------------------- rotations
-
 
 def quaternions(axis_angle: Tensor) -> Tensor:
     """``[..., 3]`` axis times angle in radians → ``[..., 4]`` unit quaternions, the real part first."""
@@ -24,7 +21,7 @@ def rotation_matrices(quaternions: Tensor) -> Tensor:
 
 
 def slerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
-    """Unit quaternions ``[..., 4]`` on the shorter way from start (part 0) to end (part 1); Shoemake 1985."""
+    """Interpolate unit quaternions ``[..., 4]`` on the shorter arc from start (part 0) to end (part 1); Shoemake 1985."""
     cos = (start * end).sum(-1, keepdim=True)
     angle = cos.abs().clamp(max=1).acos() / torch.pi  # at most 1/2, so that its sinc is never zero
     near, far = (share * (share * angle).sinc() / angle.sinc() for share in (1 - part, part))

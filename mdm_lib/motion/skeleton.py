@@ -1,6 +1,6 @@
-"""Skeletons: which joints there are, how they hang together, and which are left and right.
+"""Skeletons: their joints, parents, and left-right pairs.
 
-The course's is ``SMPL22``, SMPL's first 22 joints, y up, left is +x when facing +z. Clips and checkpoints carry theirs.
+The course uses ``SMPL22``, SMPL's first 22 joints, y up, left is +x when facing +z. Clips and checkpoints store theirs.
 """
 
 import re
@@ -20,16 +20,16 @@ class Skeleton:
 
     Args:
         joint_names: J names.
-        parents: J indices; a parent comes before its children, the root's is -1.
-        pairs: (left, right) joints; found by their names where left out ("left_hip" and "right_hip", "L_Hip" and
-            "R_Hip", "hip.L" and "hip.R").
-        facing: pairs whose line from right to left tells where the body faces: by default hips and shoulders, or, where
-            no names say so, the pairs that hang on the middle of the body.
-        feet: the joints that touch the floor: by default those called toes, or else feet.
-        head: the joint over which a head is drawn; by default the one called so, -1 for none.
+        parents: J indices; a parent precedes its children, the root has -1.
+        pairs: (left, right) joints; by default found by name ("left_hip" and "right_hip", "L_Hip" and "R_Hip", "hip.L"
+            and "hip.R").
+        facing: pairs whose right-to-left line gives the body's heading; by default hips and shoulders, or, without such
+            names, the pairs attached to the centre of the body.
+        feet: the joints that touch the floor; by default those named toe, or else foot.
+        head: the joint at which a head is drawn; by default the one named "head", -1 for none.
 
     Raises:
-        InputError: for what is no tree, or names joints that are not there.
+        InputError: if the joints do not form a tree, or an argument refers to joints that do not exist.
     """
 
     joint_names: tuple[str, ...]
@@ -43,11 +43,11 @@ class Skeleton:
         names, parents = self.joint_names, self.parents
         if len(set(names)) != len(names) or len(names) != len(parents) or not names:
             raise InputError(
-                f"a skeleton needs a parent for every joint, and no name twice; here are {len(names)} names "
+                f"a skeleton needs one parent for each joint and no name twice; it has {len(names)} names "
                 f"({len(set(names))} different) and {len(parents)} parents"
             )
         if parents[0] != -1 or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint):
-            raise InputError("the first joint of a skeleton must be its root (parent -1), and parents precede children")
+            raise InputError("a skeleton's first joint must be its root (parent -1), and all parents precede children")
         for field, found in (("pairs", _pairs), ("facing", _facing), ("feet", _feet), ("head", _head)):
             if getattr(self, field) is None:
                 object.__setattr__(self, field, found(self))
@@ -57,12 +57,12 @@ class Skeleton:
 
     @property
     def num_joints(self) -> int:
-        """J."""
+        """J, the number of joints."""
         return len(self.joint_names)
 
     @cached_property
     def joint(self) -> dict[str, int]:
-        """The index of each name."""
+        """The index of each joint by name."""
         return {name: index for index, name in enumerate(self.joint_names)}
 
     @cached_property
@@ -83,23 +83,23 @@ class Skeleton:
         return "left" if joint in dict(self.pairs) else "right"
 
     def to_plain(self) -> dict:
-        """Lists and numbers, for files; ``from_plain`` reads them."""
+        """The skeleton as lists and numbers, for files; ``from_plain`` reads them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value if isinstance(value, int) else _as(list, value) for name, value in values.items()}
 
     @classmethod
     def from_plain(cls, values: dict) -> "Skeleton":
-        """What ``to_plain`` gave; what it lacks but names and parents is found anew."""
+        """The skeleton from ``to_plain``; missing fields (not names or parents) get their defaults."""
         return cls(**{name: value if isinstance(value, int) else _as(tuple, value) for name, value in values.items()})
 
 
 def _as(kind: type, values: Sequence) -> Sequence:
-    """Lists of lists as tuples of tuples, or the other way round."""
+    """Convert nested lists to tuples, or the other way round."""
     return kind(_as(kind, value) if isinstance(value, list | tuple) else value for value in values)
 
 
 def _pairs(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
-    """Joints whose names differ by left and right alone."""
+    """Joints whose names differ only in left and right."""
     joint, pairs = skeleton.joint, []
     for name, index in joint.items():
         for left, right in (("left", "right"), ("Left", "Right"), (r"^L", "R"), (r"^l_", "r_"), (r"([_.])L$", r"\1R"),
@@ -112,7 +112,7 @@ def _pairs(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
 
 
 def _facing(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
-    """Hips and shoulders by their names; or the pairs whose parents are no pair."""
+    """Hips and shoulders by name; otherwise the pairs whose parents belong to no pair."""
     called = [[pair for pair in skeleton.pairs if part in skeleton.joint_names[pair[0]].lower()]
               for part in ("hip", "shoulder")]  # fmt: skip
     if all(len(pairs) == 1 for pairs in called):
@@ -145,12 +145,12 @@ JOINT, BONES, MIRROR, side = SMPL22.joint, SMPL22.bones, SMPL22.mirror, SMPL22.s
 
 
 def forward_kinematics(rotations: Tensor, root: Tensor, offsets: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
-    """Joint positions from the rotation of each joint against its parent.
+    """Joint positions from the rotation of each joint relative to its parent.
 
     Args:
-        rotations: ``[..., J, 3, 3]``, the root's against the world.
+        rotations: ``[..., J, 3, 3]``, the root's relative to the world.
         root: ``[..., 3]`` position of the root (the pelvis), metres.
-        offsets: ``[..., J, 3]`` each joint's place in its parent's frame in the rest pose, metres.
+        offsets: ``[..., J, 3]`` each joint's position in its parent's frame in the rest pose, metres.
 
     Returns:
         ``[..., J, 3]`` metres. Bones keep the length of their offset.
@@ -169,10 +169,10 @@ def bone_lengths(joints: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
 
 
 def hold_bone_lengths(joints: Tensor, mask: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:
-    """Motions ``[N, F, J, 3]`` in which every bone has one length throughout, its mean over the real frames.
+    """Give every bone of motions ``[N, F, J, 3]`` a constant length, its mean over the real frames.
 
-    From the root outwards each joint is moved along its own bone, by millimetres where the lengths are about right;
-    the bones keep their directions. ``mask [N, F]``, True = real frame.
+    From the root outwards, each joint moves along its bone, by millimetres if the lengths are nearly constant; bone
+    directions do not change. ``mask [N, F]``: True = real frame.
     """
     own, real = bone_lengths(joints, skeleton), mask[..., None].to(joints.dtype)
     stretch = (own * real).sum(1, keepdim=True) / real.sum(1, keepdim=True) / own.clamp(min=1e-6)

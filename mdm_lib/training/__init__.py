@@ -1,16 +1,20 @@
 """Training: the objective, the stream of clips, the loop, and the folder that a run lives in."""
 
-from mdm_lib.training.objective import UsualLoss, learning_rate, masked_mse, training_loss
+from mdm_lib.training.objective import TimestepLossAverage, corrupt, learning_rate, masked_mse, training_loss
 from mdm_lib.training.run_folder import Event, RunFolder, resume_point, run_training
-from mdm_lib.training.trainer import NonFiniteLoss, Trainer, agreed, fit_normaliser, steps_for_epochs, train
+from mdm_lib.training.stream import Batch, ClipStream, fit_normaliser
+from mdm_lib.training.trainer import NonFiniteLoss, Trainer, agreed, steps_for_epochs, train
 
 __all__ = [
+    "Batch",
+    "ClipStream",
     "Event",
     "NonFiniteLoss",
     "RunFolder",
+    "TimestepLossAverage",
     "Trainer",
-    "UsualLoss",
     "agreed",
+    "corrupt",
     "fit_normaliser",
     "learning_rate",
     "masked_mse",

@@ -1,12 +1,12 @@
 """The training loop: draw t and noise, hide the motion in it, learn to answer with the motion."""
 
+import contextlib
 import copy
 import math
 import time
 from collections import deque
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -16,12 +16,11 @@ from mdm_lib.checkpoint import Checkpoint, build
 from mdm_lib.conditions import VOCABULARIES
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.errors import InputError
-from mdm_lib.features.joints import Representation
-from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
-from mdm_lib.motion.geometry import mirror
-from mdm_lib.runtime import PRECISIONS, autocast, pick_device
+from mdm_lib.motion.clips import MotionClips
+from mdm_lib.runtime import PRECISIONS, autocast, pick_device, seed_of, seeded
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.training.objective import UsualLoss, learning_rate, training_loss
+from mdm_lib.training.objective import TimestepLossAverage, corrupt, learning_rate, training_loss
+from mdm_lib.training.stream import Batch, ClipStream, fit_normaliser
 from mdm_lib.words import known
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
@@ -32,26 +31,21 @@ class NonFiniteLoss(InputError):
     """The loss became NaN or infinite; the weights from there on are of no use."""
 
 
-def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:
-    """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only."""
-    everyone = torch.arange(len(clips), device=clips.joints.device)
-    slack = (clips.lengths - num_frames).clamp(min=0)
-    windows = [cut_windows(clips, everyone, start, num_frames) for start in (slack * 0, slack // 2, slack)]
-    joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
-    if with_mirror:
-        joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
-    representation.to(joints.device).fit(joints, mask)
-
-
 class Trainer:
     """All that changes while a model trains, and the one step that changes it.
 
-    Every random draw of step n comes from a generator seeded by (``config.seed``, n), so the
-    seed and the step *are* the random state: a resumed run draws what an uninterrupted one would.
+    Every random draw of step n comes from a generator seeded by (``config.seed``, n), so seed and step *are* the
+    random state: a resumed run draws what an uninterrupted one would, and a reader's own generators stay as they are.
+
+    Args:
+        total_steps: of the whole run, ``None`` while unknown.
+        guidance_scale: what its checkpoints are sampled with unless ``sample`` is told otherwise.
 
     Attributes:
-        step: optimiser steps done. total_steps: steps of the whole run, ``None`` while unknown.
+        step: optimiser steps done.
         model, ema: the trained weights, and their moving average, which is what one samples from.
+        stream: the clips, as batches.
+        loss_average: the average loss at each timestep.
     """
 
     def __init__(
@@ -61,21 +55,20 @@ class Trainer:
         self.config, self.total_steps, self.precision = config, total_steps, known("precision", precision, PRECISIONS)
         self.guidance_scale = guidance_scale
         self.device = pick_device() if device is None else device
-        self.source, self.fingerprint = clips.source, clips.fingerprint()
-        self.clips = clips.to(self.device)
-        self.vocabulary = VOCABULARIES[config.condition].fit(clips)
-        self.told, self.has_mirror = self.vocabulary.of_clips(self.clips)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if config.batch_size % self.world_size:
             raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
-
-        torch.manual_seed(config.seed)
-        self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
+        self.fingerprint = clips.fingerprint()
+        self.clips = clips.to(self.device)
+        self.vocabulary = VOCABULARIES[config.condition].fit(clips)
+        with seeded(config.seed, self.device):
+            self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
         fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
+        self.stream = ClipStream(self.clips, config, self.vocabulary, self.representation)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.scheduler = NoiseScheduler(config.num_timesteps, config.schedule).to(self.device)
-        self.usual = UsualLoss(config.num_timesteps, self.device)
+        self.loss_average = TimestepLossAverage(config.num_timesteps).to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=self.device.type != "mps"
         )
@@ -83,46 +76,43 @@ class Trainer:
         self.network = DistributedDataParallel(network) if self.world_size > 1 else network
         self.step = 0
         self.recent: deque[Tensor] = deque(maxlen=1000)  # (loss, mse, vel) of steps not yet read, on the device
-        self._orders: dict[int, Tensor] = {}
+        self._generator = torch.Generator(self.device)
+
+    @property
+    def source(self) -> str:
+        """What the clips are, in a few words."""
+        return self.clips.source
 
     @property
     def epoch(self) -> int:
         """The pass over the clips that the last step was in, counted from 1."""
-        return self.epoch_at(self.step)
-
-    def epoch_at(self, step: int) -> int:
-        """The pass over the clips that a step is in, counted from 1."""
-        return max(0, step * self.config.batch_size - 1) // len(self.clips) + 1
+        return self.stream.epoch_at(self.step)
 
     @property
     def lr(self) -> float:
         """The learning rate of the last step."""
         return learning_rate(max(0, self.step - 1), self.total_steps, self.config)
 
-    def advance(self, batch: tuple[Tensor, Tensor, Tensor] | None = None) -> None:
+    def advance(self, batch: Batch | None = None, generator: torch.Generator | None = None) -> None:
         """One optimiser step. Nothing here waits for the device.
 
         Args:
-            batch: features ``[B, F, D]``, mask ``[B, F]`` and conditions ``[B, ...]`` to learn from instead of this
-                step's own clips; timesteps and noise then come from torch's generator as it stands.
+            batch: to learn from, instead of this step's own clips.
+            generator: what everything but dropout is drawn from, instead of this step's own.
         """
-        config = self.config
-        x0, mask, told = batch or self._draw_batch()
-        noise = torch.randn_like(x0)
-        t = torch.randint(config.num_timesteps, (len(x0),), device=self.device)
-        dropped = torch.rand(len(x0), device=self.device) < config.cond_mask_prob
-        told = self.model.condition.drop(told, dropped)
-        x_t = self.scheduler.add_noise(x0, noise, t)
-
-        own = self._own_slice()
-        x0, x_t, t, told, mask = x0[own], x_t[own], t[own], told[own], mask[own]
-        self._seed_draws(self.step, 1 + self.rank)  # dropout differs between processes
-        with autocast(self.device, self.precision, config.latent_dim):
+        config, draws = self.config, generator or self._generator.manual_seed(seed_of(self.config.seed, self.step, 0))
+        # Draw: the same in every process, of which each then takes its share.
+        x0, mask, told = batch or self.stream.batch(self.step, draws)
+        x_t, t, told = corrupt(x0, told, self.scheduler, self.model.condition, config.cond_mask_prob, draws)
+        x0, mask, told, x_t, t = (part[self._own_share()] for part in (x0, mask, told, x_t, t))
+        # Predict.
+        with self._dropout_draws(), autocast(self.device, self.precision, config.latent_dim):
             pred_x0 = self.network(x_t, t, told, mask)
+        # Compare.
         losses = torch.stack(training_loss(pred_x0.float(), x0, mask, config.vel_weight))  # [3, B]
-        self.usual.update(t, losses[0])
-        weight = 1 / self.usual.mean[t].clamp(min=1e-3) if config.balance_timesteps else 1.0
-
+        self.loss_average.update(t, losses[0])
+        weight = self.loss_average(t) if config.balance_timesteps else 1.0
+        # Learn.
         self.optimizer.zero_grad(set_to_none=True)
         (weight * losses[0]).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
@@ -159,7 +149,7 @@ class Trainer:
             "fingerprint": self.fingerprint,
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "loss_average": {"mean": self.usual.mean, "seen": self.usual.seen},
+            "loss_average": self.loss_average.state_dict(),
             "recent": list(self.recent),
         }
         return Checkpoint(
@@ -183,41 +173,20 @@ class Trainer:
         self.ema.load_state_dict(checkpoint.model.state_dict())
         self.representation.load_state_dict(checkpoint.representation.state_dict())
         self.optimizer.load_state_dict(training["optimizer"])
-        average = training["loss_average"]
-        self.usual.mean, self.usual.seen = (average[name].to(self.device, copy=True) for name in ("mean", "seen"))
+        self.loss_average.load_state_dict(training["loss_average"])
         self.recent.extend(training["recent"])
         self.step = training["step"]
 
-    def _draw_batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Features ``[B, F, D]``, mask ``[B, F]``, conditions ``[B, ...]`` of this step, the same in every process."""
-        self._seed_draws(self.step, 0)
-        size = self.config.batch_size
-        index = self._clip_stream(self.step * size, size)
-        has_mirror = self.has_mirror if self.config.mirror else None
-        joints, mask, flipped = draw_windows(self.clips, index, self.config.num_frames, has_mirror)
-        return self.representation.encode(joints), mask, self.told[flipped.long(), index]
-
-    def _clip_stream(self, start: int, size: int) -> Tensor:
-        """Clips number ``start … start + size`` of an endless stream that shows every clip once an epoch."""
-        parts = []
-        while size > 0:
-            epoch, offset = divmod(start, len(self.clips))
-            parts.append(self._order(epoch)[offset : offset + size])
-            start, size = start + len(parts[-1]), size - len(parts[-1])
-        return torch.cat(parts)
-
-    def _order(self, epoch: int) -> Tensor:
-        if epoch not in self._orders:  # drawn and sent to the device once an epoch
-            generator = torch.Generator().manual_seed(_mix(self.config.seed, epoch, 2**32 - 1))
-            self._orders = {epoch: torch.randperm(len(self.clips), generator=generator).to(self.device)}
-        return self._orders[epoch]
-
-    def _seed_draws(self, *key: int) -> None:
-        torch.manual_seed(_mix(self.config.seed, *key))
-
-    def _own_slice(self) -> slice:
+    def _own_share(self) -> slice:
+        """The motions of a batch that this process computes."""
         size = self.config.batch_size // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
+
+    def _dropout_draws(self):
+        """Dropout, which draws from torch's global generators, seeded by step and process."""
+        if self.config.dropout == 0:
+            return contextlib.nullcontext()
+        return seeded(seed_of(self.config.seed, self.step, 1 + self.rank), self.device)
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -225,11 +194,6 @@ class Trainer:
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         for average, weight in zip(self.ema.parameters(), self.model.parameters(), strict=True):
             average.lerp_(weight, 1 - decay)
-
-
-def _mix(*key: int) -> int:
-    """A well-mixed 32-bit seed from small numbers (neighbouring raw seeds would give related streams)."""
-    return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 def steps_for_epochs(epochs: int, clips: MotionClips, config: Config) -> int:

@@ -1,4 +1,4 @@
-"""The Bandai-Namco door: BVH files and the prepared file, what is read and what is refused."""
+"""The Bandai-Namco loader: BVH files and the prepared file, what is read and what is refused."""
 
 import sys
 import zipfile
@@ -74,7 +74,7 @@ def test_real_prepared_file(real_clips):
     assert real_clips.lengths.max() == MAX_FRAMES and real_clips.factors["style"].unique().tolist() == list(range(19))
 
 
-def test_both_doors_agree_on_the_same_motion(real_clips, humanact12_pickle):
+def test_both_loaders_agree_on_the_same_motion(real_clips, humanact12_pickle):
     """The fixture wrote the first five clips of each action in the layout of HumanAct12Poses."""
     other = load_humanact12(humanact12_pickle)
     first = torch.cat([(real_clips.labels == label).nonzero()[:5, 0] for label in range(12)])
@@ -95,21 +95,21 @@ def test_a_lacking_array_is_named(tmp_path, name):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"poses": np.zeros((60, 66), "f2")}, r"'poses' must be of kind 'f' and shape \[60, 72\], .* \[60, 66\]"),
-        ({"poses": np.array(1.0)}, "'poses' must be"),
-        ({"trans": np.zeros((59, 3), "f4")}, r"'trans' must be .*\[60, 3\], .*\[59, 3\]"),
-        ({"trans": np.zeros((60, 3), "i4")}, "'trans' must be of kind 'f'.* of 'i'"),
-        ({"start": np.zeros(2, int)}, r"'start' must be .*\[3\]"),
-        ({"style": np.zeros(3, int)}, "'style' must be of kind 'U'"),
-        ({"fps": np.array([20])}, "'fps' must be"),
-        ({"fps": np.array(30)}, "must have 20 frames a second"),
+        ({"poses": np.zeros((60, 66), "f2")}, r"'poses' must have dtype kind 'f' and shape \[60, 72\], .* \[60, 66\]"),
+        ({"poses": np.array(1.0)}, "'poses' must have"),
+        ({"trans": np.zeros((59, 3), "f4")}, r"'trans' must have .*\[60, 3\], .*\[59, 3\]"),
+        ({"trans": np.zeros((60, 3), "i4")}, "'trans' must have dtype kind 'f'.* not 'i'"),
+        ({"start": np.zeros(2, int)}, r"'start' must have .*\[3\]"),
+        ({"style": np.zeros(3, int)}, "'style' must have dtype kind 'U'"),
+        ({"fps": np.array([20])}, "'fps' must have"),
+        ({"fps": np.array(30)}, "must have 20 frames per second"),
         ({"parents": np.arange(-1, 23)}, "SMPL's joint order"),
         ({"start": np.array([41, 0, 30])}, "starts and lengths do not fit its 60 frames"),
         ({"start": np.array([-1, 0, 30])}, "starts and lengths do not fit"),
         ({"length": np.array([20, 30, 1])}, "clip 2 has fewer than 2 frames"),
         ({"y": np.array([1, 0, 2])}, "clip 2 has a label out of range"),
         ({"trans": np.full((60, 3), np.nan, "f4")}, "clip 0 has NaN"),
-        ({"style": np.array(["a", None, 1], dtype=object)}, "damaged, cut short or no .npz"),
+        ({"style": np.array(["a", None, 1], dtype=object)}, "damaged, cut short or not a .npz"),
     ],
 )
 def test_another_layout_is_refused(tmp_path, changes, complaint):
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_refused(tmp_path, content):
             np.save(stream, np.zeros(3))
     else:
         zipfile.ZipFile(file, "w").close()
-    with pytest.raises(InputError, match=r"x\.npz (is damaged, cut short or no \.npz|lacks poses, trans, rest)"):
+    with pytest.raises(InputError, match=r"x\.npz (is damaged, cut short or not a \.npz|lacks poses, trans, rest)"):
         load_bandai(file)
 
 
@@ -228,9 +228,9 @@ def test_what_is_read_and_what_is_skipped_is_said(tmp_path, capsys):
     assert [STYLES[i] for i in clips.factors["style"]] == ["happy", "sad", "active"]
     assert tmp_path.name in clips.source
     assert capsys.readouterr().out.splitlines() == [
-        "read 3 BVH files, 24 frames at 20 a second: walk (2), bow",
+        "read 3 BVH files, 24 frames at 20 per second: walk (2), bow",
         "skipped 3 of other actions: bye, kick (2)",
-        "skipped 1 there twice: dataset-2_walk_active_007.bvh",
+        "skipped 1 duplicates: dataset-2_walk_active_007.bvh",
         "skipped 1 not named dataset-N_action_style_NNN: mine.bvh",
         "skipped 1 shorter than two frames: dataset-1_walk_new_001.bvh",
     ]
@@ -291,7 +291,7 @@ def test_a_damaged_bvh_file_is_named(tmp_path, damage):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"frame_time": 0.008333}, "must have 30 frames a second, its frame time is 0.008333 s"),
+        ({"frame_time": 0.008333}, "must have 30 frames per second, but its frame time is 0.008333 s"),
         ({"text": hierarchy(names=[n for n in NAMES if n not in ("Hand_L", "Head")])}, "lacks Hand_L, Head, so it"),
         ({"channels": np.full((12, 22, 6), np.nan)}, "has NaN"),
     ],

@@ -51,7 +51,7 @@ def test_one_misjudged_frame_does_not_lift_the_clip(tmp_path):
 
 def test_names_come_from_the_call_else_from_beside_the_file(tmp_path):
     file = write(tmp_path / "mine.pkl", layout(y=[0, 1, 12]))
-    with pytest.raises(InputError, match=r"mine.pkl: clip 2 has the label 12.* 0 to 11; .*--label-names"):
+    with pytest.raises(InputError, match=r"mine.pkl: clip 2 has the label 12.* 0 to 11 have names; .*--label-names"):
         load_humanact12(file)
     names = [f"action{i}" for i in range(13)]
     assert load_humanact12(file, np.array(names)).label_names == tuple(names)
@@ -65,17 +65,17 @@ def test_names_come_from_the_call_else_from_beside_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ([1, 2], "must be a dict of the lists .*, it is a list"),
-        ({"motion": [], "y": []}, r"must be a dict .*, it is a dict of \['motion', 'y'\]"),
-        (layout(y=5), "'y' must be a list with one entry a clip, it is a int"),
-        (layout(y=[0, 1]), "equally long.*'joints3D': 3, 'y': 2"),
+        ([1, 2], "must be a dict with the lists .*, not a list"),
+        ({"motion": [], "y": []}, r"must be a dict .*, not a dict of \['motion', 'y'\]"),
+        (layout(y=5), "'y' must be a list with one entry per clip, not a int"),
+        (layout(y=[0, 1]), "same length.*'joints3D': 3, 'y': 2"),
         (layout(y=[0, 1, "walk"]), "clip 2 has the label 'walk'"),
         (layout(y=[0, -1, 1]), "clip 1 has the label -1"),
         (layout(joints3D=[clip(), clip(0), clip()]), "clip 1 has fewer than 2 frames"),
         (layout(joints3D=[clip(), clip(), clip(1)]), "clip 2 has fewer than 2 frames"),
         (layout(joints3D=[clip(), clip() * np.nan, clip()]), "clip 1 has NaN"),
-        (layout(joints3D=[clip(5, 17)] * 3), r"clip 0 must be .*24 joints.*, it is \[5, 17, 3\]"),
-        (layout(joints3D=[clip(), "walk", clip()]), "clip 1 must be .*, it is a str"),
+        (layout(joints3D=[clip(5, 17)] * 3), r"clip 0 must be .*24 joints.*, not \[5, 17, 3\]"),
+        (layout(joints3D=[clip(), "walk", clip()]), "clip 1 must be .*, not a str"),
         ({"joints3D": [], "y": []}, "there are no clips"),
     ],
 )
@@ -163,7 +163,7 @@ def test_download_leaves_one_file_and_is_done_once(tmp_path, drive, capsys):
     [
         (b"<!DOCTYPE html><title>Quota exceeded", "a web page"),
         (archive()[:-200], "not a complete archive"),
-        (archive(name="other.pkl"), "has no humanact12poses.pkl"),
+        (archive(name="other.pkl"), "contains no humanact12poses.pkl"),
         (archive(content=pickle.dumps(Call(os.system, "false"))), "system"),
         (archive(content=b"half a pickle"), "cut short"),
         (OSError("no\nroute"), "no route"),

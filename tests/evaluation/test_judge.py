@@ -15,7 +15,7 @@ from mdm_lib.config import Config
 from mdm_lib.data import MotionClips, load_bandai, synthetic_clips
 from mdm_lib.evaluation import judge as evaluation
 from mdm_lib.evaluation import recogniser
-from mdm_lib.evaluation.judge import Judge, evaluate, samples_per_action
+from mdm_lib.evaluation.judge import MEASURES, Judge, Measure, evaluate, judge_for, samples_per_action
 from mdm_lib.evaluation.scorecard import Figure, Scorecard, summarise
 from mdm_lib.motion.geometry import length_mask
 
@@ -36,14 +36,14 @@ def quick():
 
 @pytest.fixture(scope="module")
 def data():
-    """Clips of an ordinary data set: without factors, so that they are split."""
+    """Clips of an ordinary data set: nobody can make more of them, so that they are split."""
     clips = synthetic_clips(144, seed=9)
     return MotionClips(clips.joints, clips.lengths, clips.labels, clips.label_names, "a data set")
 
 
 @pytest.fixture(scope="module")
 def judge(data):
-    return Judge(data, num_frames=40)
+    return judge_for(data, num_frames=40)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def card(judge, checkpoint):
 def test_halves_are_disjoint_alike_in_actions_and_seeded(judge):
     a, b = judge.halves(3)
     assert a.labels.tolist() == b.labels.tolist() and a.labels.bincount().tolist() == [6] * 12
-    first, second = evaluation._draw(judge.everything.labels, judge.per_action, 3, sets=2)
+    first, second = evaluation.draw(judge.everything.labels, judge.per_action, 3, sets=2)
     assert not set(first.tolist()) & set(second.tolist()) and len(set(first.tolist())) == 72
     assert torch.equal(judge.halves(3)[1].joints, b.joints) and not torch.equal(judge.halves(4)[1].joints, b.joints)
 
@@ -76,13 +76,13 @@ def test_samples_keep_the_proportions_and_half_of_each_action_at_most():
 
 def test_a_judge_takes_a_recogniser_that_is_there(data, judge, monkeypatch):
     monkeypatch.setattr(evaluation, "train_recogniser", None)  # is not called
-    again = Judge(data, num_frames=40, recogniser=judge.recogniser)
+    again = Judge(data, judge.recogniser, num_frames=40)
     assert torch.equal(again.unseen.features, judge.unseen.features)
 
 
 def test_real_motion_against_itself_scores_as_the_floor(judge):
     a, b = judge.halves(0)
-    same, floor = judge.compare(a, a), judge.score_real(b, a, 0)
+    same, floor = judge.score(a, a, 0), judge.score_real(b, a, 0)
     assert same["FID", ""] == pytest.approx(0, abs=1e-3)
     assert floor["FID", ""] > 0.01
     assert floor["bone drift, %", ""] < 1e-3
@@ -96,50 +96,51 @@ def test_worse_motion_scores_worse(judge):
     jumpy = judge.look_at(
         b.joints + 0.03 * torch.randn(b.joints.shape, generator=torch.Generator().manual_seed(0)), b.lengths, b.labels
     )
-    real, still, noisy = (judge.compare(motions, a) for motions in (b, frozen, jumpy))
+    real, still, noisy = (judge.score(motions, a, 0) for motions in (b, frozen, jumpy))
     assert still["FID", ""] > 2 * real["FID", ""]
     assert still["speed / real", ""] == 0 and still["speed / real", "run"] == 0
     assert noisy["jerk / real", ""] > 5 and noisy["bone drift, %", ""] > 5
-    sunk = judge.compare(judge.look_at(b.joints - torch.tensor([0, 0.1, 0]), b.lengths, b.labels), a)
+    sunk = judge.score(judge.look_at(b.joints - torch.tensor([0, 0.1, 0]), b.lengths, b.labels), a, 0)
     assert sunk["below the floor, cm", ""] == pytest.approx(10, abs=3)
 
 
 def test_copies_of_training_clips_are_called_memorised(judge):
     copies = judge.windows(judge.training, torch.arange(40), seed=3)
-    scores = judge.memorised(copies)
+    scores = judge.score(copies, judge.halves(0)[0], 0)
     assert scores["distance to training clips / held-out", ""] < 0.01
     assert scores["nearer than 99 % of held-out, %", ""] == 100
-    assert judge._unseen_memorised["distance to training clips / held-out", ""] == pytest.approx(1, abs=0.15)
+    real = judge.score_real(*judge.halves(0), 0)
+    assert real["distance to training clips / held-out", ""] == pytest.approx(1, abs=0.15)
 
 
 def test_synthetic_clips_are_judged_by_fresh_ones():
     clips = synthetic_clips(96)
-    judge = Judge(clips, 30)
+    judge = judge_for(clips, 30)
     assert judge.everything is judge.held_out and judge.everything.fingerprint() != clips.fingerprint()
     assert judge.training.fingerprint() == clips.split()[0].fingerprint()
     a, b = judge.halves(0)
-    assert judge.held_out_distance(a, 0) == {}
-    scores = judge.compare(b, a)
+    scores = judge.score(b, a, 0)
+    assert ("FID, held-out only", "") not in scores
     assert {name for name, _ in scores} >= {"KS tempo", "KS amplitude", "KS side", "KS speed"}
     frozen = judge.look_at(b.joints[:, :1].expand_as(b.joints).clone(), b.lengths, b.labels)
-    worse = judge.compare(frozen, a)
+    worse = judge.score(frozen, a, 0)
     assert worse["KS amplitude", ""] > 2 * scores["KS amplitude", ""] and worse["KS speed", ""] == 1
 
 
 def test_the_model_makes_the_actions_and_lengths_of_the_real_half(judge, checkpoint, monkeypatch):
     asked = []
 
-    def generate(checkpoint, labels, lengths, num_frames, seed, **options):
-        asked.append((labels, lengths.tolist(), seed, options))
-        return torch.zeros(len(labels), num_frames, 22, 3) + torch.arange(22)[:, None]
+    def generate(checkpoint, labels, sampling):
+        asked.append((labels, sampling))
+        return torch.zeros(len(labels), sampling.num_frames, 22, 3) + torch.arange(22)[:, None]
 
     monkeypatch.setattr(evaluation, "generate", generate)
     monkeypatch.setattr(evaluation, "BATCH_SIZE", 50)
     evaluate(checkpoint, judge, num_seeds=1, num_steps=3)
     _, b = judge.halves(0)
-    assert [n for labels, *_ in asked for n in labels] == b.labels.tolist()
-    assert [n for _, lengths, *_ in asked for n in lengths] == b.lengths.tolist()
-    assert [seed for *_, seed, _ in asked] == [0, 1] and asked[0][3] == {"num_steps": 3}
+    assert [n for labels, _ in asked for n in labels] == b.labels.tolist()
+    assert [n for _, sampling in asked for n in sampling.lengths] == b.lengths.tolist()
+    assert [(sampling.seed, sampling.num_steps) for _, sampling in asked] == [(0, 3), (1, 3)]
     assert length_mask(b.lengths, 40).all(0).sum() < 41
 
 
@@ -157,7 +158,7 @@ def test_the_card_says_how_it_came_about(card):
 
 
 def test_the_same_seeds_give_the_same_card(card, data, checkpoint):
-    again = evaluate(checkpoint, Judge(data, num_frames=40), num_seeds=2, sampler="ddim", num_steps=2)
+    again = evaluate(checkpoint, judge_for(data, num_frames=40), num_seeds=2, sampler="ddim", num_steps=2)
     assert again == card
 
 
@@ -193,7 +194,7 @@ def test_other_data_too_few_clips_and_no_seed_are_refused(judge, checkpoint, dat
     with pytest.raises(InputError, match="num_seeds is 0"):
         evaluate(checkpoint, judge, num_seeds=0)
     with pytest.raises(InputError, match="too few to compare"):
-        Judge(data.select(torch.arange(24)), 40)
+        judge_for(data.select(torch.arange(24)), 40)
 
 
 def test_the_command_keeps_its_recogniser(checkpoint, tmp_path, monkeypatch):
@@ -221,5 +222,20 @@ def test_real_clips_of_any_length_and_number(real_data, checkpoint):
     clips = load_bandai(real_data)
     clips = clips.select(torch.cat([(clips.labels == label).nonzero()[:6, 0] for label in range(12)]))
     model = replace(checkpoint, vocabulary=ActionVocabulary(clips.label_names))
-    card = evaluate(model, Judge(clips, 40), num_seeds=1, num_steps=1)
+    card = evaluate(model, judge_for(clips, 40), num_seeds=1, num_steps=1)
     assert card.get("speed / real", "dash").real > 0 and card.get("skating ratio").real < 0.5
+
+
+def test_a_measure_is_an_object_of_the_judges_list(data, judge):
+    """One that counts frames, beside the others; a judge without a recogniser leaves out what needs one."""
+    count = Measure(lambda case: {("frames", ""): float(case.motions.lengths.sum())})
+    a, b = judge.halves(0)
+    counting = Judge(data, judge.recogniser, 40, measures=[*MEASURES, count])
+    scores = counting.score(b, a, 0)
+    assert scores.pop(("frames", "")) == b.lengths.sum() and scores == judge.score(b, a, 0)
+    alone = Judge(data, None, 40)
+    left = {name for name, _ in alone.score(b, a, 0)}
+    assert left == {name for name, _ in scores} - {
+        "recognised", "FID", "FID, held-out only", "diversity", "multimodality",
+    }  # fmt: skip
+    assert alone.score_real(b, a, 0).keys() == alone.score(b, a, 0).keys()

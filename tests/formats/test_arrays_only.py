@@ -138,7 +138,7 @@ def test_numpys_own_ways_cannot_be_abused(tmp_path, forgery, protocol):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"Pwho\n.", "objects outside of itself"),
+        (b"Pwho\n.", "objects outside the file"),
         (b"\x80\x02cnumpy\ndtype\nN}X\x08\x00\x00\x00functionNs\x86b.", "would change numpy.dtype"),
         (b"\x80\x04\x8c\x05numpy\x8c\x0edtype.__init__\x93.", r"asks for 'numpy.dtype.__init__'"),
         (b"\x80\x02\x82\xf0.", "asks for 'posix.getcwd'"),

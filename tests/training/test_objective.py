@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mdm_lib.config import Config
-from mdm_lib.training.objective import UsualLoss, learning_rate, masked_mse, training_loss
+from mdm_lib.training.objective import TimestepLossAverage, learning_rate, masked_mse, training_loss
 
 
 def test_loss_by_hand():
@@ -28,8 +28,8 @@ def test_padding_carries_no_loss():
     assert all((part == 0).all() for part in training_loss(pred, x0, mask, 10.0))
 
 
-def test_usual_loss_is_the_mean_of_each_timesteps_recent_losses():
-    usual = UsualLoss(3, torch.device("cpu"))
+def test_the_average_is_that_of_each_timesteps_recent_losses():
+    usual = TimestepLossAverage(3)
     usual.update(torch.tensor([0, 0, 2]), torch.tensor([4.0, 8.0, 5.0]))
     usual.update(torch.tensor([0]), torch.tensor([9.0]))
     assert usual.mean.tolist() == [7.0, 1.0, 5.0] and usual.seen.tolist() == [3, 0, 1]

@@ -31,16 +31,16 @@ def trained(*arguments, **options) -> Trainer:
     return deque(train(*arguments, **options), maxlen=1).pop()
 
 
-def gradient(clips, usual: float | torch.Tensor, **changes) -> torch.Tensor:
-    """Of a first step, where losses of ``usual [T]`` are usual."""
+def gradient(clips, average: float | torch.Tensor, **changes) -> torch.Tensor:
+    """Of a first step, where ``average [T]`` is the average loss at each timestep."""
     trainer, kept = Trainer(clips, replace(TOY, grad_clip=1e9, **changes), 50), []
-    trainer.usual.mean, trainer.usual.update = torch.ones(20) * usual, lambda t, loss: None
+    trainer.loss_average.mean, trainer.loss_average.update = torch.ones(20) * average, lambda t, loss: None
     trainer.optimizer.step = lambda: kept.extend(p.grad.flatten() for p in trainer.model.parameters())
     trainer.advance()
     return torch.cat(kept)
 
 
-def test_losses_are_divided_by_what_is_usual(clips):
+def test_losses_are_divided_by_their_average(clips):
     flat = gradient(clips, 7.0, balance_timesteps=False)
     torch.testing.assert_close(gradient(clips, 1.0), flat)
     torch.testing.assert_close(gradient(clips, 2.0), flat / 2)
@@ -61,10 +61,10 @@ def test_it_learns_one_clip_by_heart(clips):
 
 def test_every_clip_is_seen_once_an_epoch(clips):
     trainer = Trainer(clips, replace(TOY, batch_size=10), 100)
-    stream = torch.cat([trainer._clip_stream(step * 10, 10) for step in range(12)])  # 5 epochs of 24 clips
+    stream = torch.cat([trainer.stream.clips_at(step * 10, 10) for step in range(12)])  # 5 epochs of 24 clips
     for epoch in stream.split(24):
         assert sorted(epoch.tolist()) == list(range(24))
-    assert trainer.epoch_at(1) == 1 and trainer.epoch_at(3) == 2 and trainer.epoch_at(12) == 5
+    assert [trainer.stream.epoch_at(step) for step in (1, 3, 12)] == [1, 2, 5]
 
 
 def test_dropped_conditions_are_a_tenth(clips, monkeypatch):

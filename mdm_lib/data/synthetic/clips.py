@@ -8,8 +8,9 @@ from torch import Tensor
 from mdm_lib.data.synthetic.actions import ACTIONS, PERFORMERS
 from mdm_lib.data.synthetic.body import GRAVITY, LEFT, LEG, MAX_FRAMES, MOOD, RIGHT, Actor, rest_offsets
 from mdm_lib.data.synthetic.curves import vec
+from mdm_lib.data.synthetic.factors import estimate_factors
 from mdm_lib.errors import InputError
-from mdm_lib.motion.clips import MotionClips
+from mdm_lib.motion.clips import ClipMaker, MotionClips
 from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror, turn
 from mdm_lib.motion.skeleton import JOINT
 
@@ -52,7 +53,9 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
     joints = turn(scale * torch.where(is_left, mirror(joints), joints), factors["heading"])
     joints = joints + vec(start[:, 0], 0, start[:, 1])[:, None, None]
     joints = joints * length_mask(lengths, MAX_FRAMES)[..., None, None]
-    return MotionClips(joints[:, : lengths.max()], lengths, labels, ACTIONS, f"synthetic:{num_clips}", factors)
+    return MotionClips(
+        joints[:, : lengths.max()], lengths, labels, ACTIONS, f"synthetic:{num_clips}", factors, maker=MAKER
+    )
 
 
 def tiny_example() -> Tensor:
@@ -98,3 +101,6 @@ def _actor(factors: dict[str, Tensor], seeds: Tensor) -> Actor:
     wobble = actor.drift(MOOD)[..., 1]
     actor.phase = actor.phase + 0.012 * (wobble - wobble[:, :1])  # nobody is a metronome
     return actor
+
+
+MAKER = ClipMaker(synthetic_clips, estimate_factors)

@@ -1,0 +1,78 @@
+"""The stream of training clips: every clip once an epoch, a random window of it, as a model sees it."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mdm_lib.conditions import ActionVocabulary
+from mdm_lib.config import Config
+from mdm_lib.features.joints import Representation
+from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
+from mdm_lib.motion.geometry import mirror
+from mdm_lib.runtime import seed_of
+
+
+class Batch(NamedTuple):
+    """What a training step learns from."""
+
+    x0: Tensor  # [B, F, D] normalised features
+    mask: Tensor  # [B, F] bool, True = real frame
+    told: Tensor  # [B, ...] the condition of each motion
+
+
+class ClipStream:
+    """An endless stream of clips, each once an epoch, in an order that the seed and the epoch decide.
+
+    Args:
+        clips: on the device where the batches shall be.
+        config: window, mirroring, batch size and seed.
+        vocabulary: says what a model is told of each clip, and of its mirror image.
+        representation: fitted on these clips, see ``fit_normaliser``.
+    """
+
+    def __init__(
+        self, clips: MotionClips, config: Config, vocabulary: ActionVocabulary, representation: Representation
+    ):
+        self.clips, self.config, self.representation = clips, config, representation
+        self.told, has_mirror = vocabulary.of_clips(clips)
+        self.has_mirror = has_mirror if config.mirror else None
+        self._orders: dict[int, Tensor] = {}
+
+    def batch(self, step: int, generator: torch.Generator) -> Batch:
+        """The batch of a step, counted from 0; windows and mirroring are drawn from ``generator``."""
+        size = self.config.batch_size
+        index = self.clips_at(step * size, size)
+        joints, mask, flipped = draw_windows(self.clips, index, self.config.num_frames, self.has_mirror, generator)
+        return Batch(self.representation.encode(joints), mask, self.told[flipped.long(), index])
+
+    def clips_at(self, start: int, size: int) -> Tensor:
+        """The indices of clips number ``start … start + size`` of the stream: ``[size]``."""
+        parts = []
+        while size > 0:
+            epoch, offset = divmod(start, len(self.clips))
+            parts.append(self._order(epoch)[offset : offset + size])
+            start, size = start + len(parts[-1]), size - len(parts[-1])
+        return torch.cat(parts)
+
+    def epoch_at(self, step: int) -> int:
+        """The pass over the clips that the last of ``step`` steps was in, counted from 1."""
+        return max(0, step * self.config.batch_size - 1) // len(self.clips) + 1
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:  # drawn and sent to the device once an epoch
+            generator = torch.Generator().manual_seed(seed_of(self.config.seed, epoch, 2**32 - 1))
+            order = torch.randperm(len(self.clips), generator=generator)
+            self._orders = {epoch: order.to(self.clips.joints.device)}
+        return self._orders[epoch]
+
+
+def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:
+    """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only."""
+    everyone = torch.arange(len(clips), device=clips.joints.device)
+    slack = (clips.lengths - num_frames).clamp(min=0)
+    windows = [cut_windows(clips, everyone, start, num_frames) for start in (slack * 0, slack // 2, slack)]
+    joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
+    if with_mirror:
+        joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
+    representation.to(joints.device).fit(joints, mask)
