@@ -7,8 +7,8 @@ from pickle import UnpicklingError
 
 import torch
 
-from mdm_lib.conditions import VOCABULARIES, ActionVocabulary
-from mdm_lib.config import Config
+from mdm_lib.conditions import Vocabulary, vocabulary_of
+from mdm_lib.config import Config, ModelConfig
 from mdm_lib.errors import InputError
 from mdm_lib.features.joints import REPRESENTATIONS, Representation
 from mdm_lib.files import asset_path, write_atomically
@@ -17,7 +17,7 @@ from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import seeded
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.words import find_action
+from mdm_lib.words import find_action, known
 
 #: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
 FORMAT = 2
@@ -42,7 +42,7 @@ class Checkpoint:
     """
 
     config: Config
-    vocabulary: ActionVocabulary
+    vocabulary: Vocabulary
     representation: Representation
     model: MDM
     source: str
@@ -107,9 +107,9 @@ class Checkpoint:
         return write_atomically(path, content.getbuffer())
 
 
-def build(config: Config, vocabulary: ActionVocabulary, skeleton: Skeleton = SMPL22) -> tuple[Representation, MDM]:
+def build(config: ModelConfig, vocabulary: Vocabulary, skeleton: Skeleton = SMPL22) -> tuple[Representation, MDM]:
     """An untrained model and its representation, of the sizes that ``config`` names."""
-    representation = REPRESENTATIONS[config.representation](skeleton)
+    representation = REPRESENTATIONS[known("representation", config.representation, REPRESENTATIONS)](skeleton)
     model = MDM(
         0, skeleton.num_joints, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
         num_features=representation.num_features, condition=vocabulary.condition(config.latent_dim),
@@ -134,7 +134,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     if missing := sorted(KEYS - set(content)):
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     config, skeleton = Config.from_dict(content["config"]), Skeleton.from_plain(content["skeleton"])
-    vocabulary = VOCABULARIES[config.condition].from_plain(content["condition"])
+    vocabulary = vocabulary_of(config.condition).from_plain(content["condition"])
     with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
         representation, model = build(config, vocabulary, skeleton)
     try:
@@ -160,10 +160,11 @@ def _migrated(content: dict, path: Path) -> dict:
     if content["format"] == FORMAT:
         return content
     asked = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
-    if missing := sorted(asked - set(content)):
+    missing = sorted(asked - set(content)) or sorted({"epochs", "guidance_scale"} - set(content["config"]))
+    if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     config = {SETTINGS_OF_FORMAT_1.get(name, name): value for name, value in content["config"].items()}
-    config.pop("epochs", None)
+    del config["epochs"]
     training = content["training"]
     if training is not None:
         training = {**training, "weights": _renamed(training["weights"])}
@@ -171,7 +172,7 @@ def _migrated(content: dict, path: Path) -> dict:
     return {
         **content,
         "format": FORMAT,
-        "guidance_scale": config.pop("guidance_scale", 1.0),
+        "guidance_scale": config.pop("guidance_scale"),
         "config": {"condition": "action", **config},
         "condition": content["label_names"],
         "model": _renamed(content["model"]),

@@ -66,10 +66,7 @@ class Block(nn.Module):
 
 
 class ActionCondition(nn.Module):
-    """An action as one token: a row of a table, whose last row stands for "no action in particular".
-
-    Any module with these two methods and two attributes is a condition, see ``mdm_lib.conditions``.
-    """
+    """An action as one token: a row of a table. Any module with its methods is a condition (``mdm_lib.conditions``)."""
 
     name, num_tokens = "action", 1
 
@@ -79,11 +76,11 @@ class ActionCondition(nn.Module):
         self.table = nn.Embedding(num_actions + 1, latent_dim)
 
     def forward(self, action: Tensor) -> tuple[Tensor, Tensor | None]:
-        """``action [B]`` → tokens ``[B, 1, E]``; and which may be looked at: ``None``, all."""
+        """``action [B]`` → tokens ``[B, 1, E]``, and which of them may be looked at: ``None``, all."""
         return self.table(action)[:, None], None
 
     def drop(self, action: Tensor, where: Tensor) -> Tensor:
-        """``action [B]``, replaced by the null action where ``where [B]`` is True."""
+        """``action [B]``; where ``where [B]`` is True, the null action: the table's last row."""
         return torch.where(where, self.null_action, action)
 
 
@@ -91,8 +88,7 @@ class MDM(nn.Module):
     """Human Motion Diffusion Model (Tevet et al. 2023, section 3), whatever it is conditioned on.
 
     Args:
-        num_actions: number of labels, for the condition that is made where none is given.
-        num_joints: J.
+        num_actions, num_joints: number of labels, for the condition that is made where none is given; J.
         latent_dim, num_layers, num_heads, ff_size, dropout: sizes of the Transformer; the defaults are the paper's.
         num_features: D, the numbers of a frame; ``None`` means the positions, J × 3.
         condition: a module ``c -> (tokens [B, K, E], which may be looked at [B, K])``; ``None``: ``ActionCondition``.
@@ -113,26 +109,21 @@ class MDM(nn.Module):
         self.to_features = nn.Linear(latent_dim, num_features)
 
     def tokens(self, x_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The sequence that the Transformer reads, K condition tokens, time, F frames: ``[B, K + 1 + F, E]``.
+        """The sequence: K condition tokens, time, F frames, ``[B, K + 1 + F, E]``; and the condition's mask ``[B, K]``.
 
-        Also which condition tokens may be looked at, ``[B, K]``, or ``None`` for all. (In the paper, condition and
-        time are added into one token, and the sequence has F + 1.)
+        (In the paper, condition and time are added into one token, and the sequence has F + 1.)
         """
         told, told_mask = self.condition(condition)
         time = self.time_token(self.positional_encoding.table[t])[:, None]
         return self.positional_encoding(torch.cat([told, time, self.frame_tokens(x_t)], dim=1)), told_mask
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Predict the clean motion.
+        """Predict the clean motion: pred_x0 ``[B, F, D]``.
 
         Args:
-            x_t: ``[B, F, D]`` noisy features.
-            t: ``[B]`` timesteps.
+            x_t, t: ``[B, F, D]`` noisy features, ``[B]`` timesteps.
             condition: ``[B, ...]`` what ``self.condition`` takes: labels ``[B]`` of actions.
             mask: ``[B, F]`` bool, True = real frame; ``None``: all are real.
-
-        Returns:
-            pred_x0 ``[B, F, D]``.
         """
         x, told_mask = self.tokens(x_t, t, condition)
         key_mask = join_masks(x, told_mask, mask)
@@ -143,10 +134,8 @@ class MDM(nn.Module):
 
 
 def join_masks(x: Tensor, told_mask: Tensor | None, mask: Tensor | None) -> Tensor | None:
-    """Which tokens of ``x [B, K + 1 + F, E]`` may be looked at: ``[B, 1, 1, K + 1 + F]``, or ``None`` for all.
-
-    ``told_mask [B, K]`` says it of the condition, ``mask [B, F]`` of the frames; the time may always be looked at.
-    """
+    """Which of all tokens ``x`` may be looked at, ``[B, 1, 1, K + 1 + F]``, from the condition's ``[B, K]`` and the
+    frames' ``[B, F]``; ``None`` is all. The time may always be looked at."""
     if told_mask is None and mask is None:
         return None
     keys = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)

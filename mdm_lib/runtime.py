@@ -12,7 +12,7 @@ import torch.distributed as dist
 from mdm_lib.errors import InputError
 
 PRECISIONS = ("auto", "bf16", "fp32")
-#: On a CPU, numbers are converted to bfloat16 and back for longer than a network narrower than this saves by it.
+#: On a CPU, a network narrower than this loses more time by converting to bfloat16 and back than it saves.
 WIDE_ENOUGH = 128
 
 
@@ -63,14 +63,14 @@ def seeded(seed: int, device: torch.device):
 def has_fast_bfloat16(device: torch.device) -> bool:
     """True where the hardware multiplies bfloat16 faster than float32.
 
-    That is compute capability 8 on CUDA; on a CPU AMX, or AVX512-BF16 if AMD made it. On Intel's, AVX512-BF16
-    alone runs at float32's rate at best, and the conversions then make a training step slower (docs/decisions.md).
+    On CUDA that is compute capability 8; on a CPU, AMX, or AVX512-BF16 if it is AMD's. On Intel's CPUs, AVX512-BF16
+    alone is no faster than float32, and the conversions make a training step slower (docs/decisions.md).
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         can = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
-        by_amd = can.get("sse4a", False)  # instructions that no one else ever built in
+        by_amd = can.get("sse4a", False)  # instructions that only AMD ever built in
         return torch.cpu._is_amx_tile_supported() or (by_amd and can.get("avx512_bf16", False))
     return False
 
@@ -106,7 +106,7 @@ def process_group(device: torch.device):
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
-        dist.barrier()  # who leaves first would break the connection of those who still work
+        dist.barrier()  # a process that left first would break the connection of the others
     except SystemExit:  # stopped by Ctrl-C: all have agreed on it
         dist.barrier()
         raise
@@ -122,7 +122,7 @@ def is_first_process() -> bool:
 def set_threads(count: int | None = None) -> None:
     """Set the number of CPU threads: as told, else as OMP_NUM_THREADS says, else one a core (shared under torchrun)."""
     if count is None and "OMP_NUM_THREADS" in os.environ and "LOCAL_WORLD_SIZE" not in os.environ:
-        count = int(os.environ["OMP_NUM_THREADS"])  # torchrun sets it too, to 1 and of its own accord
+        count = int(os.environ["OMP_NUM_THREADS"])  # torchrun sets it to 1 unasked, hence the second condition
     elif count is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         count = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

@@ -34,8 +34,7 @@ class NoiseScheduler(nn.Module):
         num_timesteps: T.
         schedule: ``"linear"`` or ``"cosine"``; another one is a ``ValueError``.
 
-    The tables are computed in float64 and kept as float32 buffers (Apple's MPS has no
-    float64), so ``.to(device)`` moves them along.
+    The tables are computed in float64 and kept as float32 buffers (Apple's MPS has no float64).
     """
 
     def __init__(self, num_timesteps: int = 1000, schedule: str = "linear"):
@@ -72,9 +71,7 @@ class NoiseScheduler(nn.Module):
         return self.sqrt_alphas_cumprod[t] * x0 + self.sqrt_one_minus_alphas_cumprod[t] * noise
 
     def step(self, pred_x0: Tensor, x_t: Tensor, t: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Draw x_{t-1} from q(x_{t-1} | x_t, x_0 = pred_x0) (Ho et al. eq. 6 and 7).
-
-        At t = 0 the deviation is zero and the result is ``pred_x0``.
+        """Draw x_{t-1} from q(x_{t-1} | x_t, x_0 = pred_x0) (Ho et al. eq. 6 and 7); at t = 0 that is ``pred_x0``.
 
         Args:
             pred_x0, x_t: ``[B, ...]``.

@@ -1,7 +1,7 @@
-"""How a check speaks: what is still to do, what is right, and what is wrong in words that help.
+"""The messages of checks: what is still to do, what is right, and what is wrong, with a hint.
 
-A check is a function with ``@check`` that is given the reader's answer, tries it with ``expect`` and ``expect_close``
-from basic to subtle, and returns a sentence on what is now known to be right.
+A check is a function with ``@check`` that takes the reader's answer, tests it with ``expect`` and ``expect_close``,
+basic mistakes first, and returns a sentence that says what is right.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from torch import Tensor
 
 
 class WrongAnswer(AssertionError):
-    """An answer is wrong; the message says what about it. Notebooks show the message alone, without a traceback."""
+    """An answer is wrong; the message says why. Notebooks show only the message, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
 def check(function: Callable[..., str]) -> Callable[..., None]:
-    """Make a check of ``function``: it prints ✔ and what it returns, or ○ while an answer is still to be written.
+    """Turn ``function`` into a check: it prints ✔ and the returned sentence, or ○ while an answer is unwritten.
 
-    An answer is still to be written while it is ``...`` or ``None``, returns one of these, or raises
-    ``NotImplementedError``. What else an answer raises is the reader's to see.
+    An answer is unwritten while it is ``...`` or ``None``, returns one of these, or raises
+    ``NotImplementedError``. Any other exception of an answer is passed on to the reader.
 
     Raises:
-        WrongAnswer: from the check, when the answer is wrong.
+        WrongAnswer: by the check, if the answer is wrong.
     """
     name = function.__name__
 
@@ -52,8 +52,8 @@ def expect(condition: bool | Tensor, complaint: str) -> None:
 def expect_close(got, wanted: Tensor | float, complaint: str, tolerance: float = 1e-4) -> None:
     """Raise ``WrongAnswer`` unless ``got`` has ``wanted``'s shape, is finite, and equals it within ``tolerance``.
 
-    Wrong shapes and NaN have messages of their own; ``complaint`` is for wrong numbers, of which the largest
-    difference is told as well.
+    Wrong shapes and NaN have their own messages; ``complaint`` is for wrong numbers, and the largest difference
+    is added to it.
     """
     wanted = torch.as_tensor(wanted)
     expect(isinstance(got, Tensor | float | int), f"it should give a tensor, it gives a {type(got).__name__}")
@@ -66,9 +66,9 @@ def expect_close(got, wanted: Tensor | float, complaint: str, tolerance: float =
 
 
 def refuse(got, wrong: Tensor | float, complaint: str) -> None:
-    """Raise ``WrongAnswer(complaint)`` if ``got`` is ``wrong``, the numbers that a typical mistake gives.
+    """Raise ``WrongAnswer(complaint)`` if ``got`` equals ``wrong``, the result of a typical mistake.
 
-    A ``wrong`` of one number stands for any shape full of it. What is no tensor or number is left to ``expect_close``.
+    A scalar ``wrong`` is expanded to the shape of ``got``. Other types than tensors and numbers pass.
     """
     if not isinstance(got, Tensor | float | int):
         return
@@ -79,7 +79,7 @@ def refuse(got, wrong: Tensor | float, complaint: str) -> None:
 
 
 def _written(answer):
-    """``answer``, if it is there; a function that raises ``NotImplementedError`` once it gives nothing."""
+    """``answer``, if it is written; a function is wrapped to raise ``NotImplementedError`` if it returns nothing."""
     if answer is None or answer is ...:
         raise NotImplementedError
     if not callable(answer) or isinstance(answer, type):

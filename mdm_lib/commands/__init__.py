@@ -1,1 +1,1 @@
-"""The command line, a file a command; ``cli`` gathers them."""
+"""The command line, one file per command; ``cli`` combines them."""

@@ -1,4 +1,4 @@
-"""``mdm_lib demo``: from nothing to a moving person in a minute."""
+"""``mdm_lib demo``: train a model and generate motion in about a minute."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,25 +20,25 @@ from mdm_lib.visualise.strips import save_film_strip, save_gif
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--action", default="jump", help="What the model shall do.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=0.7, help="How long to train.")
+@click.option("--action", default="jump", help="Action to generate.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=0.7, help="Training time.")
 @click.option("--out", default="output", metavar="FOLDER", type=Path)
 @click.option("--seed", type=int, default=0)
 def demo(action, minutes, out, seed):
-    """Make motions with the model that comes along, then train a small one for a short while. About a minute."""
-    runtime.set_threads(1)  # a network this small gains little from a second one, and loses all on a busy machine
+    """Generate motions with the included model, then train a small one. Takes about a minute."""
+    runtime.set_threads(1)  # a second thread helps so small a network little, and slows it on a busy machine
     shipped = load_checkpoint(asset_path("synthetic.pth"))
     action = shipped.label_names[shipped.action_id(action)]
-    click.echo(f"1. 3 motions by the model that comes with the course: {action}")
+    click.echo(f"1. 3 motions from the model included in the course: {action}")
     _show_motions(shipped, action, out / f"shipped_{action}", f"MDM - {action}", seed)
     model, steps = _train_for_demo(action, minutes, seed)
-    click.echo(f"3. 3 motions by your own model: {action}")
+    click.echo(f"3. 3 motions from your own model: {action}")
     _show_motions(model, action, out / f"demo_{action}", f"MDM - {action}, {steps} training steps", seed)
     click.echo(f"   {model.save(out / 'demo.pth')}")
 
 
 def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint, int]:
-    """A model of ``action`` and two others, which is what a minute is enough for; and its number of steps."""
+    """A model of ``action`` and two others (a minute is enough for three), and its number of steps."""
     clips, _ = load_clips("synthetic").split()
     chosen = list(dict.fromkeys([action, "jump", "walk", "boxing"]))[:3]
     ids = torch.tensor([clips.label_names.index(name) for name in chosen])
@@ -54,14 +54,14 @@ def _train_for_demo(action: str, minutes: float, seed: int) -> tuple[Checkpoint,
 
 
 def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: int) -> None:
-    """Make three motions; write them as GIF, film strip and, where the player is installed, a page; say where."""
+    """Generate three motions; write a GIF, a film strip and, if the player is installed, a page; print the paths."""
     motions = sample_with_bar(model, action, 3, Sampling(seed=seed))
     look = {"title": title, "fps": model.fps, "skeleton": model.skeleton}
     written = [
         save_gif(stem.with_suffix(".gif"), motions, **look),
         save_film_strip(stem.with_suffix(".png"), motions, **look),
     ]
-    if find_spec("anywidget"):  # which comes with the extra "course"
+    if find_spec("anywidget"):  # part of the extra "course"
         from mdm_lib.player import MotionPlayer
 
         written.append(MotionPlayer(motions, **look).save_html(stem.with_suffix(".html")))

@@ -1,4 +1,4 @@
-"""What this machine has for the course, what is missing, and what to do about it: ``python -m mdm_lib doctor``."""
+"""What the course needs on this machine, what is missing, and how to fix it: ``python -m mdm_lib doctor``."""
 
 import os
 import platform
@@ -20,9 +20,9 @@ from mdm_lib.errors import InputError
 from mdm_lib.files import asset_path
 from mdm_lib.sampling import generate
 
-#: What a Chromium is called, on the systems that have one.
+#: Names of the Chromium program on different systems.
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-#: The course with its notebooks, and not the package alone, as a wheel installs it.
+#: Whether this is the course with its notebooks, not only the package installed from a wheel.
 IN_CHECKOUT = (Path(__file__).parents[2] / "pyproject.toml").is_file()
 #: Where ``download humanact12`` puts the real motion.
 HUMANACT12_FOLDER = Path("data/humanact12")
@@ -38,19 +38,19 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         mark = {"ok": "✔", "missing": "○", "problem": "✗"}[self.state]
-        line = f"{mark} {self.name:<11} {self.found}"
-        return f"{line}\n  {'':<11} → {self.advice}" if self.advice else line
+        line = f"{mark} {self.name:<12} {self.found}"
+        return f"{line}\n  {'':<12} → {self.advice}" if self.advice else line
 
 
 def examine() -> Iterator[Finding]:
-    """Look at one thing after the other; a check that itself fails is a problem and not the end."""
+    """Run the checks one after the other; one that fails itself is reported as a problem."""
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python, _packages, _kernel, _computing, _models, _real_motion, _chromium, _place,
     ]  # fmt: skip
     for check in checks:
         try:
             yield from check()
-        except Exception as error:  # whatever is broken here, the other lines may explain it
+        except Exception as error:  # whatever is broken here, the other checks may explain it
             yield Finding(check.__name__.strip("_"), "problem", f"{type(error).__name__}: {error}")
 
 
@@ -60,17 +60,17 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every package that pyproject.toml names, one line an extra."""
-    from packaging.requirements import Requirement  # matplotlib brings it
+    """Every package that pyproject.toml names, one line per extra."""
+    from packaging.requirements import Requirement  # installed with matplotlib
 
     try:
         named = [Requirement(line) for line in requires("mdm_lib") or []]
     except PackageNotFoundError:
-        found = "this Python knows mdm_lib's folder, but it is not installed"
+        found = "this Python finds mdm_lib's folder, but the package is not installed"
         yield Finding("packages", "problem", found, "pip install -c constraints.txt -e '.[course]'")
         return
-    shown = {"mdm_lib"}  # an extra takes in those before it; each package is told once
-    for extra, use in {"": "the package", "data": "data doors", "course": "notebooks", "test": "tests"}.items():
+    shown = {"mdm_lib"}  # an extra includes those before it; report each package once
+    for extra, use in {"": "the package", "data": "data loaders", "course": "notebooks", "test": "tests"}.items():
         of_extra = [r for r in named if r.name not in shown and (not r.marker or r.marker.evaluate({"extra": extra}))]
         shown |= {requirement.name for requirement in of_extra}
         wrong = list(filter(None, map(_complaint, of_extra)))
@@ -82,7 +82,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _install(extra: str, names: list[str]) -> str:
-    """The command that brings what an extra lacks."""
+    """The command that installs what an extra lacks."""
     return (
         f"pip install -c constraints.txt -e '.[{extra or 'course'}]'"
         if IN_CHECKOUT
@@ -91,25 +91,25 @@ def _install(extra: str, names: list[str]) -> str:
 
 
 def _complaint(requirement) -> str | None:
-    """What is wrong with the installed version of a package, if something is."""
+    """What is wrong with the installed version of a package, if anything."""
     try:
         installed = version(requirement.name)
     except PackageNotFoundError:
         return f"{requirement.name} is missing"
     fits = requirement.specifier.contains(installed, prereleases=True)
-    return None if fits else f"{requirement.name} is {installed}, needed is {requirement.specifier}"
+    return None if fits else f"{requirement.name} is {installed}, but {requirement.specifier} is needed"
 
 
 def _kernel() -> Iterator[Finding]:
-    """Does the notebooks' kernel run *this* Python? One that somebody installed by hand may run another."""
+    """Does the notebooks' kernel run *this* Python? A kernel installed by hand may run another."""
     try:
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     except ModuleNotFoundError:
-        return  # the line on the notebooks' packages has said so
+        return  # reported by _packages
     try:
         command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        yield Finding("kernel", "problem", "Jupyter knows no kernel python3", "pip install ipykernel")
+        yield Finding("kernel", "problem", "Jupyter has no kernel python3", "pip install ipykernel")
         return
     same = Path(command).name == command or Path(command).resolve() == Path(sys.executable).resolve()
     advice = "" if same else f"{sys.executable} -m ipykernel install --user --name python3"
@@ -119,30 +119,30 @@ def _kernel() -> Iterator[Finding]:
 def _computing() -> Iterator[Finding]:
     device = runtime.pick_device()
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-    lacks = "" if device.type != "cpu" else "; no CUDA, no MPS: every chapter runs, 07 in its short version"
+    lacks = "" if device.type != "cpu" else "; no CUDA, no MPS: every chapter runs, chapter 07 in its short version"
     yield Finding("device", "ok", f"{device}{name}, {runtime.precision_name(device)}{lacks}")
     runtime.set_threads()
     threads, cores = torch.get_num_threads(), os.cpu_count()
     asked = os.environ.get("OMP_NUM_THREADS")
     yield Finding(
-        "threads", "ok", f"{threads} of {cores} cores" + (f", as OMP_NUM_THREADS={asked} says" if asked else "")
+        "threads", "ok", f"{threads} of {cores} cores" + (f", set by OMP_NUM_THREADS={asked}" if asked else "")
     )
 
 
 def _models() -> Iterator[Finding]:
-    """Both models load, and make a motion."""
+    """Do both models load and generate a motion?"""
     for name in ("synthetic.pth", "real_motion.pth"):
         try:
             path = asset_path(name)
             checkpoint = load_checkpoint(path)
             motion = generate(checkpoint, 0, num_steps=2)
         except InputError as error:
-            yield Finding("model", "problem", str(error), "fetch the course anew, or `git checkout -- assets`")
+            yield Finding("model", "problem", str(error), "download the course again, or run `git checkout -- assets`")
         else:
             finite = bool(motion.isfinite().all())
             size = f"{path.stat().st_size / 1e6:.1f} MB, {len(checkpoint.label_names)} actions"
             yield Finding(
-                "model", "ok" if finite else "problem", f"{name}: {size}" + ("" if finite else "; it makes NaN")
+                "model", "ok" if finite else "problem", f"{name}: {size}" + ("" if finite else "; it generates NaN")
             )
 
 
@@ -151,7 +151,7 @@ def _real_motion() -> Iterator[Finding]:
         clips = load_humanact12(HUMANACT12_FOLDER)
     except InputError as error:
         if not any(HUMANACT12_FOLDER.rglob("*.pkl")):
-            found = "HumanAct12Poses is not here; the embedded clips always are"
+            found = "HumanAct12Poses is not here; the embedded clips always work"
             yield Finding("real motion", "missing", found, "for chapter 07: python -m mdm_lib download humanact12")
         else:
             yield Finding("real motion", "problem", str(error))
@@ -173,24 +173,24 @@ def _chromium() -> Iterator[Finding]:
 
 
 def _place() -> Iterator[Finding]:
-    """Can something be written here, and is there room?"""
+    """Is this folder writable, and is there enough space?"""
     here = Path.cwd()
     try:
         with tempfile.TemporaryFile(dir=here):
             free = shutil.disk_usage(here).free / 1e9
     except OSError as error:
-        yield Finding("folder", "problem", f"{here}: {error.strerror}", "go to a folder of your own, or give --out")
+        yield Finding("folder", "problem", f"{here}: {error.strerror}", "change to a folder of your own, or use --out")
         return
-    room = "" if free > 1 else "a training writes some 100 MB; free some space or give --out elsewhere"
+    room = "" if free > 1 else "training writes about 100 MB; free some space or use --out with another disk"
     yield Finding("folder", "ok" if free > 1 else "problem", f"{here}, {free:.0f} GB free", room)
 
 
 @click.command()
 def doctor():
-    """Say what this machine has for the course, what is missing, and what to do about it."""
+    """Report what the course needs on this machine, what is missing, and how to fix it."""
     problems = 0
     for finding in examine():
         click.echo(str(finding))
         problems += finding.state == "problem"
-    click.echo(f"\n{problems} to mend: see the arrows." if problems else "\nAll is well. ○ is optional.")
+    click.echo(f"\n{problems} to fix: see the arrows." if problems else "\nNo problems. ○ is optional.")
     sys.exit(1 if problems else 0)

@@ -15,6 +15,6 @@ def download():
 @download.command(context_settings={"show_default": True})
 @click.option("--folder", default=str(HUMANACT12_FOLDER), metavar="FOLDER")
 def humanact12(folder):
-    """Fetch HumanAct12Poses from where the official repository does."""
+    """Fetch HumanAct12Poses from the source that the official repository uses."""
     path = download_humanact12(folder)
     click.echo(f"Train on it: python -m mdm_lib train --data humanact12:{path}")

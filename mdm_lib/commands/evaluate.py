@@ -15,32 +15,32 @@ from mdm_lib.sampling import Sampling
 
 @click.command(context_settings={"show_default": True})
 @click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
-@click.option("--data", metavar="DATA", help="What it was trained on.  [default: if that was synthetic, the same]")
+@click.option("--data", metavar="DATA", help="The training data.  [default: the checkpoint's, if that was synthetic]")
 @click.option("--label-names", metavar="A,B,…", help="As for train.")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=5, help="How often, each time with other real clips and noise."
+    "--seeds", type=click.IntRange(1), default=5, help="Repetitions, each with other real clips and noise."
 )
-@click.option("--num-samples", type=click.IntRange(1), default=MAX_SAMPLES, help="Motions each time, at most.")
+@click.option("--num-samples", type=click.IntRange(1), default=MAX_SAMPLES, help="Motions per repetition, at most.")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
 @click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")
 @click.option("--guidance", type=float, help="[default: the checkpoint's]")
-@click.option("--recogniser-seed", type=int, default=0, help="Another one is another judge.")
-@click.option("--json", "json_path", metavar="FILE", help="Write the figures there too.")
+@click.option("--recogniser-seed", type=int, default=0, help="Seed of the recogniser's training.")
+@click.option("--json", "json_path", metavar="FILE", help="Also write the figures to this file.")
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @device_option
 def evaluate(
     checkpoint, data, label_names, seeds, num_samples, sampler, steps, guidance, recogniser_seed, json_path, markdown,
     device,
 ):  # fmt: skip
-    """Measure a checkpoint against real motion: recognition, FID, variety, physics, memorisation.
+    """Measure a checkpoint against real motion: recognition, FID, diversity, physics, memorisation.
 
-    Every figure stands beside what real motion itself scores. The recogniser is trained first (about a minute) and kept
-    in output/ for the next time.
+    Every figure is shown beside the score of real motion itself. The recogniser is trained first (about a minute) and
+    kept in output/ for later runs.
     """
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
     if data is None and not model.source.startswith("synthetic"):
-        raise InputError(f"say where its data is, with --data; this checkpoint was trained on {model.source}")
+        raise InputError(f"give its training data with --data; this checkpoint was trained on {model.source}")
     sampling = Sampling(sampler, steps, guidance_scale=guidance).planned(model)
     clips = load_clips(data or model.source, label_names.split(",") if label_names else None)
     judge = judge_for(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")

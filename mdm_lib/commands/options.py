@@ -1,4 +1,4 @@
-"""What several commands share: options, one-line errors, and a progress bar."""
+"""Shared by several commands: options, one-line errors, and a progress bar."""
 
 from collections import deque
 
@@ -11,15 +11,15 @@ from mdm_lib.errors import InputError
 from mdm_lib.runtime import PRECISIONS
 from mdm_lib.sampling import Request, Sampling, finish, sample
 
-device_option = click.option("--device", help="cpu, cuda or mps; default: the fastest there is.")
+device_option = click.option("--device", help="cpu, cuda or mps; default: the fastest available.")
 precision_option = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True,
-    help="auto: bfloat16 where the hardware is fast at it.",
+    help="auto: bfloat16 where the hardware supports it well.",
 )  # fmt: skip
 
 
 class OneLineErrors(click.Group):
-    """A group whose commands print what the user can mend as one line, and exit with code 2."""
+    """A group whose commands print an ``InputError`` as one line and exit with code 2."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -30,7 +30,7 @@ class OneLineErrors(click.Group):
 
 
 def sample_with_bar(model: Checkpoint, condition: Request, num_samples: int, sampling: Sampling) -> np.ndarray:
-    """``generate`` with a progress bar."""
+    """``generate`` with a progress bar: ``[N, F, J, 3]``, metres."""
     sampling = sampling.planned(model)
     steps = sample(model, condition, num_samples, sampling)
     last = deque(tqdm(steps, total=len(sampling.timesteps), unit="step", disable=None), maxlen=1).pop()

@@ -1,4 +1,4 @@
-"""``mdm_lib sample``: make motions of one action."""
+"""``mdm_lib sample``: generate motions of one action."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from mdm_lib.sampling import Sampling
 
 @click.command(context_settings={"show_default": True})
 @click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
-@click.option("--action", help="What to do, by name: --action jump.")
-@click.option("--action-id", type=int, help="The same, by number: --action_id 3.")
+@click.option("--action", help="The action by name: --action jump.")
+@click.option("--action-id", type=int, help="The action by number: --action_id 3.")
 @click.option("--num-samples", type=click.IntRange(1), default=4)
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
 @click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")
-@click.option("--spacing", type=click.Choice(SPACINGS), default=DEFAULT_SPACING, help="Steps even in t or in log SNR.")
+@click.option("--spacing", type=click.Choice(SPACINGS), default=DEFAULT_SPACING, help="Steps even in t or log SNR.")
 @click.option("--eta", type=float, default=0.0, help="Noise that ddim adds back, 0 to 1.")
-@click.option("--guidance", type=float, help="1: as trained; more: clearer, less varied.  [default: the checkpoint's]")
-@click.option("--frames", type=int, help="Length, 20 frames a second.  [default: the model's]")
+@click.option("--guidance", type=float, help="Scale; 1: none; more: clearer, less varied.  [default: the checkpoint's]")
+@click.option("--frames", type=int, help="Length in frames.  [default: the model's]")
 @click.option("--seed", type=int, default=0)
 @click.option("--output-path", metavar="FILE", help="[default: output/generated_actionA_samplesN.npy]")
 @device_option
@@ -32,9 +32,9 @@ def sample(
     checkpoint, action, action_id, num_samples, sampler, steps, spacing, eta, guidance, frames, seed, output_path,
     device, precision,
 ):  # fmt: skip
-    """Make motions of one action: a .npy [N, frames, joints, 3] in metres, and a .json that describes it."""
+    """Generate motions of one action: a .npy [N, frames, joints, 3] in metres, and a .json that describes it."""
     if (action is None) == (action_id is None):
-        raise InputError("say which action: --action NAME or --action_id NUMBER")
+        raise InputError("give one action: --action NAME or --action_id NUMBER")
     runtime.set_threads()
     model = load_checkpoint(checkpoint, runtime.pick_device(device))
     label = model.action_id(action if action is not None else action_id)
@@ -46,4 +46,4 @@ def sample(
     made_by = {"checkpoint": str(checkpoint), **sampling.to_plain()}
     save_motions(path, motions, [label] * num_samples, model.label_names, made_by, model.skeleton, model.fps)
     click.echo(f"{num_samples} × {model.label_names[label]}, {motions.shape[1] / model.fps:.1f} s each -> {path}")
-    click.echo(f"Look at it: python -m mdm_lib visualise --input {path}")
+    click.echo(f"View it: python -m mdm_lib visualise --input {path}")

@@ -1,4 +1,4 @@
-"""``mdm_lib train``: train a model into a folder."""
+"""``mdm_lib train``: train a model and save it to a folder."""
 
 import locale
 import os
@@ -19,15 +19,15 @@ from mdm_lib.features.joints import REPRESENTATIONS
 from mdm_lib.training.run_folder import RunFolder, resume_point, run_training
 from mdm_lib.training.trainer import Trainer
 
-#: What a long run says at its start, at a checkpoint, when stopped and at its end.
+#: Messages of a long run: at its start, at a checkpoint, when stopped and at its end.
 MESSAGES = {
     "en": {
         "start": "Training on {data}: {clips} clips, {parameters:.1f} M parameters, {device} ({precision})",
         "resume": "Resuming at step {step}",
         "checkpoint": "-> checkpoint: {path}",
-        "stopped": "Stopped; nothing is lost: {path}\nGo on with: python -m mdm_lib train {arguments} --resume",
+        "stopped": "Stopped; progress is saved: {path}\nResume with: python -m mdm_lib train {arguments} --resume",
         "final": "Done. Model: {path}   loss plot: {plot}",
-        "done_already": "This run is finished at step {step}. Give a larger --steps, --epochs or --minutes to go on.",
+        "done_already": "This run finished at step {step}. To continue, increase --steps, --epochs or --minutes.",
     },
     "ja": {
         "start": "学習を開始します: {data}、{clips} クリップ、パラメータ {parameters:.1f} M、{device} ({precision})",
@@ -44,17 +44,17 @@ MESSAGES = {
 @click.option(
     "--data", default="synthetic", metavar="DATA", help="synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH."
 )
-@click.option("--label-names", metavar="A,B,…", help="Names of a file's labels where they are not HumanAct12's.")
+@click.option("--label-names", metavar="A,B,…", help="Names of a file's labels if they are not HumanAct12's.")
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
     help="tiny: minutes; small: CPU, an hour or two; paper: GPU.  [default: tiny]",
 )
-@click.option("--out", default="checkpoints", metavar="FOLDER", help="Where checkpoints, log.csv and the plot go.")
+@click.option("--out", default="checkpoints", metavar="FOLDER", help="For checkpoints, log.csv and the loss plot.")
 @click.option("--epochs", type=click.IntRange(1), help="Budget: passes over the clips.  [default: the preset's]")
 @click.option("--steps", type=click.IntRange(1), help="Budget: optimiser steps.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Budget: time, made into steps once measured.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Budget: time, set as steps once measured.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @click.option(
     "--save-every", type=click.IntRange(1), metavar="STEPS", help="Checkpoint interval.  [default: a sixth of the run]"
 )
@@ -63,22 +63,22 @@ MESSAGES = {
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.")
 @click.option("--seed", type=int)
 @click.option("--latent-dim", type=click.IntRange(2), help="Width of the Transformer, a multiple of its 4 heads.")
-@click.option("--num-layers", type=click.IntRange(1), help="Its depth.")
-@click.option("--ff-size", type=click.IntRange(1), help="Width inside its feed-forward layers.")
+@click.option("--num-layers", type=click.IntRange(1), help="Number of Transformer layers.")
+@click.option("--ff-size", type=click.IntRange(1), help="Width of the feed-forward layers.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--vel-weight", type=click.FloatRange(0), help="Weight of the velocity loss.")
 @click.option(
     "--balance-timesteps/--flat-timesteps", default=None, show_default=False,
-    help="Divide each loss by the average at its timestep, or not.",
+    help="Whether to divide each loss by the average at its timestep.",
 )  # fmt: skip
 @click.option("--representation", type=click.Choice(list(REPRESENTATIONS)))
 @click.option("--schedule", type=click.Choice(SCHEDULES))
 @click.option("--num-timesteps", type=click.IntRange(1, 4998), help="Diffusion steps T.")
-@click.option("--guidance", type=click.FloatRange(0), help="What its samples use unless told otherwise.")
-@click.option("--share", metavar="FILE", help="Write the final model there too, small, to sample from only.")
+@click.option("--guidance", type=click.FloatRange(0), help="Default guidance scale of its samples.")
+@click.option("--share", metavar="FILE", help="Also write the final model here, small, for sampling only.")
 @device_option
 @precision_option
-@click.option("--compile", is_flag=True, help="torch.compile the model (pays on a GPU).")
+@click.option("--compile", is_flag=True, help="torch.compile the model (worthwhile on a GPU).")
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
 def train(
     data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, guidance, share,
@@ -87,10 +87,10 @@ def train(
     """Train a model.
 
     Without options: a tiny model on the embedded synthetic motion, a few minutes on a laptop.
-    Ctrl-C saves, and --resume goes on bit for bit.
+    Ctrl-C saves, and --resume continues bit for bit.
     """
     if sum(budget is not None for budget in (epochs, steps, minutes)) > 1:
-        raise InputError("give one budget: --epochs, --steps or --minutes")
+        raise InputError("give only one budget: --epochs, --steps or --minutes")
     say = _speaker(lang)
     runtime.set_threads()
     with runtime.process_group(runtime.pick_device(device)) as device:
@@ -104,7 +104,7 @@ def train(
             checkpoint = resume_point(out, named, device)
         else:
             RunFolder(out).refuse_if_used()
-        if checkpoint is None:  # a run that goes on keeps its own
+        if checkpoint is None:  # a resumed run keeps its own
             epochs = EPOCHS[preset or "tiny"] if steps is epochs is minutes is None else epochs
             guidance = GUIDANCE_SCALES[preset or "tiny"] if guidance is None else guidance
         config = checkpoint.config if checkpoint else config
@@ -117,8 +117,8 @@ def train(
 
 
 def _speaker(lang: str | None):
-    """Print a line of ``MESSAGES`` in the language asked for, else in that of the locale."""
-    # the variables first: getlocale knows only locales that are installed
+    """A function that prints a line of ``MESSAGES`` in the given language, or else the locale's."""
+    # the variables first: getlocale only knows installed locales
     variables = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     place = next(filter(None, variables), None) or locale.getlocale()[0] or ""
     lang = lang or ("ja" if place.startswith(("ja", "Japanese")) else "en")
@@ -139,9 +139,9 @@ def _introduce(trainer: Trainer, clips: MotionClips, checkpoint: Checkpoint | No
 
 
 def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, again: str, share, **options):
-    """Run, with a progress bar and the lines of ``MESSAGES``; only the first process speaks.
+    """Train with a progress bar and the lines of ``MESSAGES``; only the first process prints.
 
-    ``again`` is what to type after ``train`` to go on with this run; ``share`` where a small copy goes in the end.
+    ``again``: the arguments of ``train`` that continue this run; ``share``: path of the final small copy, if any.
     """
     speaks, bar, path = runtime.is_first_process(), None, None
     for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
@@ -166,7 +166,7 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
             say("checkpoint", path=path)
     if bar is not None:
         bar.close()
-        from mdm_lib.visualise.plots import plot_losses  # here, as it brings matplotlib
+        from mdm_lib.visualise.plots import plot_losses  # here, since it loads matplotlib
 
         plot = Path(out) / "loss.png"
         plot_losses(Path(out) / "log.csv", plot)

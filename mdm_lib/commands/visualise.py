@@ -12,7 +12,7 @@ from mdm_lib.visualise.strips import save_film_strip, save_gif
 @click.command(context_settings={"show_default": True})
 @click.option("--input", "input_path", required=True, metavar="FILE.npy", type=Path)
 @click.option(
-    "--output", metavar="FILE", type=Path, help=".gif moves, .png is a film strip.  [default: both, beside the input]"
+    "--output", metavar="FILE", type=Path, help=".gif: animation; .png: film strip.  [default: both, beside the input]"
 )
 @click.option("--title", default="")
 def visualise(input_path, output, title):
@@ -22,6 +22,6 @@ def visualise(input_path, output, title):
     look |= {"fps": about["fps"], "skeleton": about["skeleton"]}
     for path in [output] if output else [input_path.with_suffix(".gif"), input_path.with_suffix(".png")]:
         if path.suffix not in (".gif", ".png"):
-            raise InputError(f"{path}: the output is a .gif (moving) or a .png (film strip)")
+            raise InputError(f"{path}: the output must be a .gif (animation) or a .png (film strip)")
         (save_gif if path.suffix == ".gif" else save_film_strip)(path, motions, **look)
         click.echo(f"-> {path}")

@@ -16,8 +16,6 @@ class ActionVocabulary:
 
     names: tuple[str, ...]
 
-    keyword = "action"
-
     @classmethod
     def fit(cls, clips) -> "ActionVocabulary":
         """The actions of some ``MotionClips``."""

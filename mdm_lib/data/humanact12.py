@@ -156,7 +156,7 @@ def _fetch(archive: Path) -> Path:
 
 
 def _unpack(archive: Path) -> bytes:
-    """The content of the pickle in the archive. Nothing is extracted to disk, so paths in the archive cannot do harm."""
+    """The pickle's content. Nothing is extracted to disk, so paths in the archive cannot do harm."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:

@@ -1,22 +1,16 @@
-"""How good a set of motions is, as pure functions on tensors: distributions, variety, physics, memorisation.
-
-Motions are joints ``[N, F, J, 3]`` in metres, y up, 20 frames a second, with ``lengths [N]`` real frames; frames at
-and past a motion's length are never looked at. Features are ``[N, D]``, those of ``mdm_lib.recogniser``.
-"""
+"""Measures on features ``[N, D]``, those of the recogniser: distance of distributions, accuracy, variety."""
 
 import torch
 from torch import Tensor
 
 from mdm_lib.errors import InputError
 
-# ------------------------------------------------------------------------------------------------ on features
-
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """FID: the squared Fréchet distance of two Gaussians fitted to features ``[N, D]`` and ``[M, D]``.
 
     |μ_a − μ_b|² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½) (Heusel et al. 2017, eq. 6). It grows as N shrinks, even between
-    samples of one distribution, so only figures of equal N compare.
+    samples of one distribution, so compare only figures of equal N.
     """
     return gaussian_distance(*moments(a), *moments(b))
 
@@ -74,9 +68,6 @@ def multimodality(features: Tensor, labels: Tensor, num_pairs: int = 20, seed: i
 def _pairs(size: int, num_pairs: int, generator: torch.Generator) -> Tensor:
     """Indices below ``size``, ``[2, num_pairs]``."""
     return torch.randint(size, (2, num_pairs), generator=generator)
-
-
-# ------------------------------------------------------------------------------------------------ numbers
 
 
 def ks_distance(a: Tensor, b: Tensor) -> float:

@@ -12,9 +12,6 @@ from mdm_lib.motion.geometry import face_forward, length_mask, mirror
 COMPARE_EVERY, CLIPS_AT_ONCE = 4, 64
 
 
-# ------------------------------------------------------------------------------------------------ memorisation
-
-
 class Nearest(NamedTuple):
     """The training clip that each of N motions is nearest to."""
 

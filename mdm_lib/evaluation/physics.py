@@ -1,12 +1,14 @@
-"""Physical measures: bones, feet, speed, jerk and the floor."""
+"""Physical measures: bones, feet, speed, jerk and the floor.
+
+Motions are joints ``[N, F, J, 3]`` in metres, y up, with ``lengths [N]`` real frames; frames at and past a motion's
+length are never looked at.
+"""
 
 import torch
 from torch import Tensor
 
 from mdm_lib.motion.geometry import FPS, length_mask
 from mdm_lib.motion.skeleton import SMPL22, Skeleton, bone_lengths
-
-# ------------------------------------------------------------------------------------------------ on joints
 
 
 def bone_drift(joints: Tensor, lengths: Tensor, skeleton: Skeleton = SMPL22) -> Tensor:

@@ -26,7 +26,7 @@ STEPS, BATCH_SIZE, PEAK_LR, WARMUP_STEPS = 800, 48, 2e-3, 30
 WEIGHT_DECAY, LABEL_SMOOTHING, DROPOUT = 0.3, 0.1, 0.2
 #: Weight of the second task, see ``train_recogniser``.
 STATISTICS_WEIGHT = 0.5
-#: To be raised with every change above or in training: the figures of two versions do not compare.
+#: To be raised with every change above or in training: figures of two versions cannot be compared.
 VERSION = 2
 
 
@@ -107,15 +107,15 @@ def body_view(joints: Tensor, skeleton: Skeleton = SMPL22, fps: float = FPS) -> 
 def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, steps: int | None = None) -> Recogniser:
     """Train a recogniser on random windows of ``clips``, mirrored where the labels allow it; on the CPU.
 
-    It has two tasks: from its features to name the action, and to tell the mean and the deviation over time of all that
-    it sees. With the first alone, the features of one action fall together; FID then asks how typical a motion is of
-    its action, and hardly whether there is as much variety as in real motion. (docs/decisions.md has the figures.)
+    It learns two tasks from its features: to name the action, and to tell the mean and the deviation over time of all
+    its inputs. With the first task alone, the features of one action fall together; FID would then measure how typical
+    a motion is of its action, and hardly whether there is as much variety as in real motion (docs/decisions.md).
 
     Args:
         clips: those to learn from; judge it on others.
-        num_frames: the window, as long as the motions it shall judge.
+        num_frames: the window, as long as the motions that it will judge.
         seed: the same seed and clips give the same recogniser on one machine.
-        steps: fewer than the recipe's ``STEPS`` for a quick look; such figures compare with no others.
+        steps: fewer than the recipe's ``STEPS`` for a quick look; such figures cannot be compared with others.
     """
     steps = STEPS if steps is None else steps
     with seeded(seed, torch.device("cpu")):
@@ -166,14 +166,14 @@ def load_recogniser(path: str | Path) -> Recogniser:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["recogniser"] != VERSION:
             raise InputError(f"{path} is a recogniser of another version; delete it, it is trained again when needed")
-        # files that name no skeleton are from when there was one only
+        # files without a skeleton were written when there was only one
         skeleton = Skeleton.from_plain(content["skeleton"]) if "skeleton" in content else SMPL22
         with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
             recogniser = Recogniser(tuple(content["label_names"]), skeleton, content.get("fps", FPS))
         recogniser.load_state_dict(content["weights"])
         recogniser.seed = content.get("seed")
     except FileNotFoundError:
-        raise InputError(f"no recogniser at {path}; train one with mdm_lib.recogniser.train_recogniser") from None
+        raise InputError(f"no recogniser at {path}; train one with mdm_lib.evaluation.train_recogniser") from None
     except (UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a recogniser, or is damaged; delete it, it is trained again") from error
     return recogniser.eval()

@@ -15,7 +15,7 @@ DISTANCES = ((1, "as real motion", "#ffffff"), (3, "up to 3 steps", "#fdebdf"), 
 
 
 def steps_away(score: Score) -> float:
-    """How far a score is from real motion's, in steps of what real motion itself varies by.
+    """How far a score is from that of real motion, in steps of the variation of real motion itself.
 
     A step is the range of 95 % of the real halves, but at least a twentieth of the real score, and 0.005.
     """
@@ -25,8 +25,8 @@ def steps_away(score: Score) -> float:
 def draw_scores(cards: dict[str, Scorecard], measures: list[str] | None = None) -> Figure:
     """A table, a row a card and a column a measure, each cell coloured by its ``steps_away`` from real motion.
 
-    Where all cards are compared with the same real motion, its scores are the last row; else they stand small in
-    each cell. A measure that a card lacks leaves its cell empty.
+    If all cards are compared with the same real motion, its scores are the last row; otherwise they are printed small
+    in each cell. If a card lacks a measure, its cell is empty.
 
     Args:
         cards: by the name of what was measured.

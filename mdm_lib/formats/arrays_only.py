@@ -101,8 +101,8 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _STAND_INS:
             raise InputError(
-                f"asks for {f'{module}.{name}'!r}, which could run code; nothing was run. A motion file holds numpy arrays "
-                "in lists and dicts: if you made the file, save only these; if you did not, do not trust it"
+                f"asks for {f'{module}.{name}'!r}, which could run code; nothing was run. A motion file holds "
+                "numpy arrays in lists and dicts: if you made the file, save only these; if not, do not trust it"
             )
         return _STAND_INS[module, name]
 

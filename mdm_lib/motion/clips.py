@@ -17,7 +17,7 @@ from mdm_lib.runtime import constant
 
 
 class ClipMaker(NamedTuple):
-    """A program that makes clips: it can make more of them, and read from motions how they came about."""
+    """A program that generates clips, and estimates the generating factors of motions."""
 
     make: Callable[[int, int], "MotionClips"]  # (number, seed)
     read_factors: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]  # joints, lengths, labels -> [N] each
@@ -37,7 +37,7 @@ class MotionClips:
         factors: known generating factors of the clips by name, each ``[N]``.
         skeleton: the skeleton of the J joints.
         fps: frames per second.
-        maker: the program that made them, if one did.
+        maker: the program that generated the clips, if any.
 
     Raises:
         InputError: if there are no clips, ``fps`` is not positive, or a clip has NaN, fewer than 2 frames, the wrong

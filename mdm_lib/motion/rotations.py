@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+
 def quaternions(axis_angle: Tensor) -> Tensor:
     """``[..., 3]`` axis times angle in radians → ``[..., 4]`` unit quaternions, the real part first."""
     half = axis_angle.norm(dim=-1, keepdim=True) / 2
@@ -21,7 +22,7 @@ def rotation_matrices(quaternions: Tensor) -> Tensor:
 
 
 def slerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
-    """Interpolate unit quaternions ``[..., 4]`` on the shorter arc from start (part 0) to end (part 1); Shoemake 1985."""
+    """Unit quaternions ``[..., 4]`` on the shorter arc from start (part 0) to end (part 1); Shoemake 1985."""
     cos = (start * end).sum(-1, keepdim=True)
     angle = cos.abs().clamp(max=1).acos() / torch.pi  # at most 1/2, so that its sinc is never zero
     near, far = (share * (share * angle).sinc() / angle.sinc() for share in (1 - part, part))

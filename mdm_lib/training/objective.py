@@ -1,4 +1,4 @@
-"""The objective: what is drawn for a batch, which errors count and how much, and the learning rate of a step."""
+"""The objective: which errors count, and how much; and the learning rate of a step."""
 
 import math
 
@@ -7,22 +7,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mdm_lib.config import TrainingConfig
-from mdm_lib.scheduler import NoiseScheduler
-
-
-def corrupt(
-    x0: Tensor, told: Tensor, scheduler: NoiseScheduler, condition: nn.Module, cond_mask_prob: float,
-    generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Hide clean motions ``x0 [B, F, D]`` in noise, and the condition ``told [B, ...]`` of a few (Ho & Salimans 2022).
-
-    Returns:
-        x_t ``[B, F, D]``, t ``[B]``, and ``told``, dropped with probability ``cond_mask_prob``.
-    """
-    noise = torch.randn(x0.shape, generator=generator, device=x0.device)
-    t = torch.randint(scheduler.num_timesteps, (len(x0),), generator=generator, device=x0.device)
-    dropped = torch.rand(len(x0), generator=generator, device=x0.device) < cond_mask_prob
-    return scheduler.add_noise(x0, noise, t), t, condition.drop(told, dropped)
 
 
 def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -45,16 +29,12 @@ def training_loss(pred_x0: Tensor, x0: Tensor, mask: Tensor, vel_weight: float) 
 
 
 class TimestepLossAverage(nn.Module):
-    """The average loss at each timestep. The training divides by it, so that every timestep counts equally.
+    """The average loss at each timestep. Training divides by it, so that every timestep counts equally.
 
-    Without that, timesteps of heavy noise, where even the best answer is a guess, make up nearly all of the loss, and
-    fine movement is learnt last. Divided by the SNR, as is common for images, they make up none of it, and what the
-    person does is never learnt (docs/experiments.md). Dividing by the average is the maximum likelihood answer when the
-    errors of each timestep have a variance of their own (Kendall et al. 2018; for diffusion Karras et al. 2024).
-
-    Attributes:
-        mean: ``[T]``, over about the last ``MEMORY`` motions with that timestep.
-        seen: ``[T]``, how many motions there were.
+    Otherwise heavy noise, where even the best answer is a guess, makes up nearly all of the loss (docs/experiments.md).
+    If the errors of each timestep have a variance of their own, dividing is what maximum likelihood asks for (Kendall
+    et al. 2018; for diffusion Karras et al. 2024). ``mean [T]`` is that of about the last ``MEMORY`` motions with each
+    timestep, ``seen [T]`` how many there were.
     """
 
     MEMORY = 50

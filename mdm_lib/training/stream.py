@@ -1,16 +1,17 @@
-"""The stream of training clips: every clip once an epoch, a random window of it, as a model sees it."""
+"""The stream of training clips: every clip once an epoch, a random window of it, hidden in noise."""
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mdm_lib.conditions import ActionVocabulary
+from mdm_lib.conditions import Vocabulary
 from mdm_lib.config import Config
 from mdm_lib.features.joints import Representation
 from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
 from mdm_lib.motion.geometry import mirror
 from mdm_lib.runtime import seed_of
+from mdm_lib.scheduler import NoiseScheduler
 
 
 class Batch(NamedTuple):
@@ -25,15 +26,13 @@ class ClipStream:
     """An endless stream of clips, each once an epoch, in an order that the seed and the epoch decide.
 
     Args:
-        clips: on the device where the batches shall be.
+        clips: on the device where batches are needed.
         config: window, mirroring, batch size and seed.
         vocabulary: says what a model is told of each clip, and of its mirror image.
         representation: fitted on these clips, see ``fit_normaliser``.
     """
 
-    def __init__(
-        self, clips: MotionClips, config: Config, vocabulary: ActionVocabulary, representation: Representation
-    ):
+    def __init__(self, clips: MotionClips, config: Config, vocabulary: Vocabulary, representation: Representation):
         self.clips, self.config, self.representation = clips, config, representation
         self.told, has_mirror = vocabulary.of_clips(clips)
         self.has_mirror = has_mirror if config.mirror else None
@@ -65,6 +64,21 @@ class ClipStream:
             order = torch.randperm(len(self.clips), generator=generator)
             self._orders = {epoch: order.to(self.clips.joints.device)}
         return self._orders[epoch]
+
+
+def corrupt(
+    x0: Tensor, told: Tensor, scheduler: NoiseScheduler, condition: nn.Module, cond_mask_prob: float,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Hide clean motions ``x0 [B, F, D]`` in noise, and the condition ``told [B, ...]`` of a few (Ho & Salimans 2022).
+
+    Returns:
+        x_t ``[B, F, D]``, t ``[B]``, and ``told``, dropped with probability ``cond_mask_prob``.
+    """
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+    t = torch.randint(scheduler.num_timesteps, (len(x0),), generator=generator, device=x0.device)
+    dropped = torch.rand(len(x0), generator=generator, device=x0.device) < cond_mask_prob
+    return scheduler.add_noise(x0, noise, t), t, condition.drop(told, dropped)
 
 
 def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:

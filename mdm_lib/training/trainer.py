@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from mdm_lib.checkpoint import Checkpoint, build
-from mdm_lib.conditions import VOCABULARIES
+from mdm_lib.conditions import vocabulary_of
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.errors import InputError
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.runtime import PRECISIONS, autocast, pick_device, seed_of, seeded
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.training.objective import TimestepLossAverage, corrupt, learning_rate, training_loss
-from mdm_lib.training.stream import Batch, ClipStream, fit_normaliser
+from mdm_lib.training.objective import TimestepLossAverage, learning_rate, training_loss
+from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser
 from mdm_lib.words import known
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
@@ -60,7 +60,7 @@ class Trainer:
             raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
         self.fingerprint = clips.fingerprint()
         self.clips = clips.to(self.device)
-        self.vocabulary = VOCABULARIES[config.condition].fit(clips)
+        self.vocabulary = vocabulary_of(config.condition).fit(clips)
         with seeded(config.seed, self.device):
             self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
         fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
@@ -124,7 +124,7 @@ class Trainer:
         self.recent.append(losses.detach().mean(1))
 
     def losses(self) -> dict[str, float]:
-        """Mean ``loss``, ``mse`` and ``vel`` of the steps since they were last read, unweighed. Waits for the device.
+        """Mean ``loss``, ``mse`` and ``vel`` of the steps since they were last read, unweighted. Waits for the device.
 
         Raises:
             NonFiniteLoss: when one of them is not a number; the message names the step.

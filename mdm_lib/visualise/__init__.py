@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-#: What loads a larger library is loaded when it is asked for: the film strip needs neither of them.
+#: Loaded on first use, since these need larger libraries, which the film strip does not.
 _LATER = {
     "MotionPlayer": "mdm_lib.visualise.player",
     "draw_dial": "mdm_lib.visualise.plots",

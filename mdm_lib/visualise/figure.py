@@ -1,4 +1,4 @@
-"""A camera, and a person drawn by it: one pose becomes one panel of a picture."""
+"""A camera and the drawing of a person: one pose becomes one panel of a picture."""
 
 import math
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ TORSO, SHADOW, PROGRESS = (204, 208, 216), (212, 218, 224), (148, 156, 168)
 TEXT, FAINT_TEXT = (36, 40, 48), (108, 116, 128)
 
 AZIMUTH, ELEVATION = math.radians(-35), math.radians(17)
-#: Rows: the picture's right, the picture's up, and the way to the viewer, in world coordinates.
+#: Rows: the picture's right, the picture's up, and the direction to the viewer, in world coordinates.
 CAMERA = np.array([
     [math.cos(AZIMUTH), 0.0, -math.sin(AZIMUTH)],
     [-math.sin(AZIMUTH) * math.sin(ELEVATION), math.cos(ELEVATION), -math.cos(AZIMUTH) * math.sin(ELEVATION)],
     [math.sin(AZIMUTH) * math.cos(ELEVATION), math.sin(ELEVATION), math.cos(AZIMUTH) * math.cos(ELEVATION)],
 ])  # fmt: skip
 
-SUPERSAMPLE = 3  # panels are drawn this much larger and shrunk, because Pillow's shapes have hard edges
-RADIUS, EDGE, HEAD_RADIUS, HEAD_RISE = 0.036, 0.016, 0.1, 0.06  # metres; the head's middle is above its joint
+SUPERSAMPLE = 3  # panels are drawn this many times larger and shrunk, because Pillow's shapes have hard edges
+RADIUS, EDGE, HEAD_RADIUS, HEAD_RISE = 0.036, 0.016, 0.1, 0.06  # metres; the head's centre is above its joint
 SHADES = 12  # far limbs are paler, in this many steps
-FOLLOW_FROM = 1.0  # metres of travel from which the camera goes along
+FOLLOW_FROM = 1.0  # metres of travel above which the camera follows
 GROUND = np.array([1.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
 class Body:
-    """What is drawn of a skeleton.
+    """The parts of a skeleton that are drawn.
 
     Args:
-        bones: (parent, child) of those that are drawn, and the ``sides`` they are on.
-        torso: corners of the trunk. Where there are hips and shoulders, it is one shape, and the bones from the spine
-            to them, which would only clutter it, are left out.
-        head: the joint over which a head is drawn, -1 for none.
+        bones: (parent, child) of those that are drawn, with their ``sides``.
+        torso: corner joints of the trunk. With hips and shoulders it is one shape, and the bones from the spine to them
+            are not drawn.
+        head: the joint at which a head is drawn, -1 for none.
     """
 
     bones: tuple[tuple[int, int], ...]
@@ -50,13 +50,13 @@ class Body:
 
     @property
     def radii(self) -> np.ndarray:
-        """``[bones]`` metres; the middle is thinner."""
+        """``[bones]`` metres; central bones are thinner."""
         return np.where(np.array(self.sides) == "centre", 0.6, 1.0) * RADIUS
 
 
 @lru_cache
 def body_of(skeleton: Skeleton) -> Body:
-    """How a skeleton is drawn."""
+    """The parts of a skeleton to draw."""
     hidden, torso = set(), ()
     if len(skeleton.facing) > 1:
         torso = (*skeleton.facing[1], *reversed(skeleton.facing[0]))
@@ -71,8 +71,8 @@ def body_of(skeleton: Skeleton) -> Body:
 def project(points: np.ndarray, distance: float) -> np.ndarray:
     """World → picture: ``[..., 3]`` metres around the camera's aim → ``[..., 3]`` right, up, and towards the viewer.
 
-    Mild perspective: what is ``distance`` metres nearer than the aim would touch the lens. All three are metres
-    at the aim, so both axes of the picture have the same scale.
+    Mild perspective: the lens is ``distance`` metres from the aim. Lengths are metres at the aim, so both axes of the
+    picture have the same scale.
     """
     seen = points @ CAMERA.T
     seen[..., :2] *= distance / (distance - seen[..., 2:])
@@ -81,15 +81,15 @@ def project(points: np.ndarray, distance: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class View:
-    """How a panel shows the world; the same for all panels and frames of a picture.
+    """The projection of the world onto a panel; the same for all panels and frames of a picture.
 
     Args:
-        scale: pixels a metre at the camera's aim.
-        size: of a panel, pixels.
-        origin: where in the panel the aim on the floor is, pixels.
-        distance: of the camera, metres.
-        floor: radius of the piece of floor that is drawn, metres.
-        grid: between two of its lines, metres.
+        scale: pixels per metre at the camera's aim.
+        size: width and height of a panel, pixels.
+        origin: position in the panel of the aim on the floor, pixels.
+        distance: from the camera to its aim, metres.
+        floor: radius of the drawn floor, metres.
+        grid: spacing of the floor's lines, metres.
     """
 
     scale: float
@@ -100,7 +100,7 @@ class View:
     grid: float
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """``[..., 3]`` metres around the aim → ``[..., 3]``: x, y (down) in pixels and the scale there."""
+        """``[..., 3]`` metres around the aim → ``[..., 3]``: x, y (down) in pixels, and pixels per metre there."""
         seen = project(points, self.distance)
         scale = self.scale * self.distance / (self.distance - seen[..., 2])
         x, y = self.origin[0] + self.scale * seen[..., 0], self.origin[1] - self.scale * seen[..., 1]
@@ -108,12 +108,12 @@ class View:
 
 
 def camera_path(joints: np.ndarray) -> np.ndarray:
-    """What the camera aims at on the floor, ``[N, F, 3]``: a smoothed path of each root, or its middle."""
+    """The camera's aim on the floor, ``[N, F, 3]``: each root's smoothed path, or the path's centre."""
     root = joints[:, :, 0] * GROUND
     low, high = root.min(1, keepdims=True), root.max(1, keepdims=True)
     if np.linalg.norm(high - low, axis=-1).max() < FOLLOW_FROM:
         return np.broadcast_to((low + high) / 2, root.shape)
-    # Two moving averages. The path goes on beyond its ends, mirrored in them, so that the camera does not lag there.
+    # Two moving averages. The path is extended by its reflection at the ends, so that the camera does not lag there.
     window = 15
     for _ in range(2):
         padded = np.pad(root, [(0, 0), (window // 2,) * 2, (0, 0)], mode="reflect", reflect_type="odd")
@@ -122,10 +122,10 @@ def camera_path(joints: np.ndarray) -> np.ndarray:
 
 
 def fit_view(joints: np.ndarray, height: int) -> View:
-    """The largest scale at which all of ``[..., J, 3]`` around the aim, heads and floor fit into one panel."""
+    """The view of largest scale in which all of ``[..., J, 3]`` around the aim, heads and floor fit into one panel."""
     points = joints.reshape(-1, 3)
     floor = max(0.4, float(np.linalg.norm(points * GROUND, axis=1).max())) + 0.1
-    # Nothing is nearer to the lens than three quarters of this, so nothing is enlarged by more than a third.
+    # No point is nearer to the lens than three quarters of this, so none is enlarged by more than a third.
     distance = max(7.0, 4 * float(np.linalg.norm(points, axis=1).max()))
     seen, rim = project(points, distance)[:, :2], project(_circle(floor), distance)[:, :2]
     margin = 4 / 3 * (HEAD_RISE + HEAD_RADIUS)
@@ -146,11 +146,11 @@ def _circle(radius: float) -> np.ndarray:
 
 
 class Figures:
-    """M poses ready to be drawn; their geometry is computed for all at once, since small NumPy calls are slow.
+    """M poses ready to draw; their geometry is computed for all at once, since many small NumPy calls are slow.
 
     Args:
         poses: ``[M, J, 3]`` metres.
-        focus: ``[M, 3]`` what the camera aims at on the floor.
+        focus: ``[M, 3]`` the camera's aim on the floor.
     """
 
     def __init__(self, view: View, poses: np.ndarray, focus: np.ndarray, skeleton: Skeleton = SMPL22):
@@ -169,7 +169,7 @@ class Figures:
             neck, head = poses[:, skeleton.parents[self.body.head]], poses[:, self.body.head]
             up = (head - neck) / np.maximum(np.linalg.norm(head - neck, axis=1, keepdims=True), 1e-6)
             self.head = (SUPERSAMPLE * view.to_pixels(head + HEAD_RISE * up - focus)).tolist()
-        # From far to near. The trunk, which comes last in the list of shapes, lies just behind the spine.
+        # From far to near. The trunk, the last shape, is placed just behind the spine.
         near = poses @ CAMERA[2]
         bone_near = (near[:, parents] + near[:, children]) / 2
         spine = [name == "centre" for name in self.body.sides]
@@ -178,7 +178,7 @@ class Figures:
         self.shades = (np.clip((near[:, :1] - bone_near) / 0.8 + 0.5, 0, 1) * SHADES).round().astype(int).tolist()
 
     def draw(self, m: int, ended: bool = False) -> Image.Image:
-        """Pose ``m`` as a panel: floor, shadow and person."""
+        """Pose ``m`` as a panel: floor, shadow and person, paler if the motion has ``ended``."""
         large = Image.new("RGB", tuple(SUPERSAMPLE * side for side in self.view.size), PAPER)
         draw = ImageDraw.Draw(large)
         _draw_floor(draw, self.view, self.focus[m])
@@ -193,7 +193,7 @@ class Figures:
         return large.reduce(SUPERSAMPLE)
 
     def _draw_bone(self, draw: ImageDraw.ImageDraw, m: int, bone: int, ended: bool):
-        """Limbs have a thin gap of paper around them, so that crossing ones stay apart; right ones are hollow."""
+        """Limbs have a thin outline in the background colour, which separates crossing ones; right limbs are hollow."""
         side = self.body.sides[bone]
         colour = _shaded(side, 0 if side == "centre" else self.shades[m][bone], ended)
         if side != "centre":
@@ -208,7 +208,7 @@ class Figures:
 
 
 def _torso(pixels: np.ndarray, corners: tuple[int, ...]) -> tuple[list, list]:
-    """The trunk of ``[M, J, 3]``: M lists of its shape (none where it has no corners), and of lines that round it."""
+    """The trunk of ``[M, J, 3]``: M lists of its shape (none without corners), and of thick lines that round it."""
     if not corners:
         return [[] for _ in pixels], [[] for _ in pixels]
     places = pixels[:, corners]
@@ -217,7 +217,7 @@ def _torso(pixels: np.ndarray, corners: tuple[int, ...]) -> tuple[list, list]:
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, view: View, focus: np.ndarray):
-    """A round piece of floor under the aim; its lines stay in the world, every second one is darker."""
+    """A round piece of floor under the aim; its lines are fixed in the world, every second one is darker."""
     draw.polygon((SUPERSAMPLE * view.to_pixels(_circle(view.floor))[:, :2]).reshape(-1).tolist(), fill=FLOOR)
     ends, colours = [], []
     for axis in (0, 2):
@@ -236,7 +236,7 @@ def _capsules(start: np.ndarray, end: np.ndarray, radius: float | np.ndarray) ->
     """Outlines of thick lines with round ends.
 
     Args:
-        start, end: ``[M, K, 3]``: x, y and pixels a metre.
+        start, end: ``[M, K, 3]``: x, y and pixels per metre.
         radius: metres, one for all or ``[K]``.
 
     Returns:
@@ -261,16 +261,16 @@ def _mix(colour, backdrop, part: float) -> tuple[int, int, int]:
 
 @lru_cache
 def _shaded(name: str, shade: int, ended: bool) -> tuple[int, int, int]:
-    """The colour of a side, paler the farther away it is, and once more when the motion has ended."""
+    """The colour of a side, paler with distance, and paler again if the motion has ended."""
     colour = _mix(SIDE_COLOURS[name], PAPER, 0.4 * shade / SHADES)
     return _mix(colour, PAPER, 0.5) if ended else colour
 
 
 @lru_cache
 def _palette() -> Image.Image:
-    """The colours of every GIF: each ink in steps to paper (depth, soft edges), and the flat ones.
+    """The colours of every GIF: each ink in steps towards paper (depth, soft edges), and the flat colours.
 
-    Made, not searched for: that would cost more than the drawing and would depend on the motion.
+    It is fixed: an adaptive palette would take longer than the drawing and would depend on the motion.
     """
     ramps = [_mix(ink, PAPER, step / 24) for ink in (*SIDE_COLOURS.values(), TEXT, FAINT_TEXT) for step in range(22)]
     colours = [PAPER, FLOOR, GRID, METRE, TORSO, SHADOW, PROGRESS, *ramps]
@@ -285,7 +285,7 @@ def quantise(picture: Image.Image) -> Image.Image:
 
 
 def check_motions(motions, lengths, captions, skeleton: Skeleton = SMPL22) -> tuple[np.ndarray, list[int], list[str]]:
-    """Joints ``[N, F, J, 3]`` up to the longest real length, padding replaced by the last real pose; the other two.
+    """Joints ``[N, F, J, 3]`` up to the longest length, padding replaced by the last real pose; lengths; captions.
 
     Raises:
         InputError: on a wrong shape, NaN in a real frame, or lengths or captions that do not match.
@@ -299,7 +299,7 @@ def check_motions(motions, lengths, captions, skeleton: Skeleton = SMPL22) -> tu
     if joints.ndim not in (3, 4) or joints.shape[-2:] != (num_joints, 3) or 0 in joints.shape:
         raise InputError(
             f"motions must be [N, F, {num_joints}, 3] or [F, {num_joints}, 3], not {list(joints.shape)}; "
-            "model output becomes motion by its Representation's `decode`"
+            "convert model output to motion with its Representation's `decode`"
         )
     joints = joints.reshape(-1, *joints.shape[-3:])
     longest = joints.shape[1]
@@ -310,7 +310,7 @@ def check_motions(motions, lengths, captions, skeleton: Skeleton = SMPL22) -> tu
         )
     captions = [""] * len(joints) if captions is None else [str(caption) for caption in captions]
     if len(captions) != len(joints):
-        raise InputError(f"captions must be one for each of the {len(joints)} motions, there are {len(captions)}")
+        raise InputError(f"captions must be one for each of the {len(joints)} motions, not {len(captions)}")
     last = np.array(lengths)[:, None] - 1
     joints = joints[np.arange(len(joints))[:, None], np.minimum(np.arange(max(lengths)), last)]
     bad = np.argwhere(~np.isfinite(joints))
@@ -318,6 +318,6 @@ def check_motions(motions, lengths, captions, skeleton: Skeleton = SMPL22) -> tu
         motion, frame, joint, _ = bad[0]
         raise InputError(
             f"motion {motion} has NaN or an infinite coordinate at frame {frame}, joint {joint}; "
-            "repair it, leave it out, or shorten its length if that is padding"
+            "repair it, leave it out, or shorten its length if the frame is padding"
         )
     return joints, lengths, captions

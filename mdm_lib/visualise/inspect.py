@@ -1,4 +1,4 @@
-"""What goes on inside a model: who looks at whom."""
+"""Inside a model: its attention weights and the names of its tokens."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,15 @@ from mdm_lib.model import MDM, join_masks
 
 @torch.no_grad()
 def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, condition: str | int, layer: int) -> Tensor:
-    """How much each token of one noisy motion looks at each other one, in one layer of the model.
+    """Attention weights between the tokens of one noisy motion, in one layer of the model.
 
     Args:
         x_t: ``[1, F, D]`` features at step ``t``.
-        condition: what the model is told, as for ``sample``.
-        layer: from 0.
+        condition: as for ``sample``.
+        layer: index of the layer, from 0.
 
     Returns:
-        ``[heads, K+1+F, K+1+F]`` on the CPU, rows look and sum to 1; the first tokens are those of ``told_names``.
+        ``[heads, K+1+F, K+1+F]`` on the CPU; rows are queries and sum to 1; the first tokens are those of ``told_names``.
     """
     model, device = checkpoint.model.eval(), checkpoint.representation.mean.device
     times, told = torch.tensor([t], device=device), checkpoint.vocabulary.encode([condition]).to(device)
@@ -29,6 +29,6 @@ def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, condition: str | int,
 
 
 def told_names(model: MDM) -> tuple[str, ...]:
-    """What stands before the frames: the condition's tokens, numbered where there are several, and the time."""
+    """Names of the tokens before the frames: the condition's, numbered if there are several, and the time."""
     name, count = model.condition.name, model.condition.num_tokens
     return (*([name] if count == 1 else [f"{name} {k}" for k in range(1, count + 1)]), "time")

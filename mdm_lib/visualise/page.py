@@ -1,4 +1,4 @@
-"""The page around the panels: titles, captions, legend, clock, and fonts that have the letters."""
+"""The page around the panels: titles, captions, legend, clock, and fonts with the needed glyphs."""
 
 import math
 from functools import lru_cache
@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mdm_lib.visualise.figure import FAINT_TEXT, GRID, PAPER, PROGRESS, SIDE_COLOURS, SUPERSAMPLE, TEXT, View
 
-PAD = 16  # pixels around everything
+PAD = 16  # margin, pixels
 
 
 class Page:
-    """Where panels and texts go. ``blank`` holds every text that stays; ``corners`` are the panels' places.
+    """Layout of panels and texts. ``blank`` holds all static text; ``corners`` are the panels' positions.
 
-    Captions stand over one panel each, or over a whole row when there are as many captions as rows.
+    A caption is above one panel, or above a whole row if there are as many captions as rows.
     """
 
     def __init__(self, view: View, num_panels: int, columns: int, title: str, captions: list[str]):
@@ -46,7 +46,7 @@ class Page:
         self._draw_legend(draw, view.grid)
 
     def _draw_legend(self, draw: ImageDraw.ImageDraw, grid: float):
-        """Bottom right: how left and right look, and how far apart the floor's lines are."""
+        """Bottom right: the styles of left and right, and the spacing of the floor's lines."""
         font, text = ImageFont.load_default(12), f"floor lines {grid:g} m"
         x, y = self.blank.width - PAD, self.blank.height - PAD - 4
         draw.text((x, y), text, FAINT_TEXT, font, "rm")
@@ -62,17 +62,17 @@ class Page:
             x -= 24 + 14
 
     def draw_clock(self, picture: Image.Image, text: str):
-        """Bottom left."""
+        """The time, bottom left."""
         y = picture.height - PAD - 4
         ImageDraw.Draw(picture).text((PAD, y), text, FAINT_TEXT, ImageFont.load_default(12), "lm")
 
     def draw_time(self, picture: Image.Image, corner: tuple[int, int], text: str):
-        """Under a panel."""
+        """The time of a pose, under its panel."""
         place = (corner[0] + self.panel_width / 2, corner[1] + self.panel_height + 4)
         ImageDraw.Draw(picture).text(place, text, FAINT_TEXT, ImageFont.load_default(11), "ma")
 
     def draw_progress(self, picture: Image.Image, corner: tuple[int, int], done: float, whole: float):
-        """A line under a panel: as long as the motion, filled up to now; both as parts of the longest."""
+        """A progress bar under a panel: the motion's length and the time so far, as parts of the longest motion."""
         x, y = corner[0] + self.panel_width * 0.15, corner[1] + self.panel_height + 8
         draw = ImageDraw.Draw(picture)
         for part, colour in ((whole, GRID), (done, PROGRESS)):
@@ -109,7 +109,7 @@ FONTS = (
 
 
 def _font_name(text: str) -> str:
-    """The first font that has all letters of ``text``; failing that the one that lacks the fewest."""
+    """The first font that has all letters of ``text``; otherwise the one that lacks the fewest."""
     lacking = {}
     for name in FONTS:
         if _load_font(name, 20) is not None:
@@ -132,6 +132,6 @@ def _load_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 @lru_cache(maxsize=1024)
 def _has_glyph(name: str, character: str) -> bool:
-    """Whether a font draws something else than the box that it draws for what it lacks."""
+    """Whether a font has a glyph for the character, not only the box for missing ones."""
     font = _load_font(name, 20)
     return character.isspace() or bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))

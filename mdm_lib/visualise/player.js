@@ -3,7 +3,7 @@
 
 const HOME = { azimuth: -0.61, elevation: 0.3, zoom: 1 };
 const GHOSTS = [1.2, 0.8, 0.4]; // seconds ago, the oldest first
-const SMOOTH = 0.4; // seconds to both sides over which the camera's path is smoothed
+const SMOOTH = 0.4; // seconds before and after over which the camera's path is smoothed
 const INK = { lineCap: "round", lineJoin: "round", textAlign: "center", font: "11px system-ui, sans-serif" };
 const SEND_EVERY = 200; // ms between two frame numbers sent to Python while playing
 const TOGGLES = {
@@ -53,7 +53,7 @@ const range = (count) => [...Array(count).keys()];
 const circle = (radius, count) =>
   range(count).map((i) => [Math.cos, Math.sin].map((wave) => radius * wave((2 * Math.PI * i) / count)));
 
-// Colours from the background that is really behind the player: JupyterLab's themes and any page work alike.
+// Colours from the actual background of the player, so that JupyterLab's themes and any page work.
 function findTheme(el, body) {
   let paper = [255, 255, 255];
   for (let node = el; node; node = node.parentElement) {
@@ -66,7 +66,7 @@ function findTheme(el, body) {
   return {
     dark, paper, left, right, ink: css(ink), faint: shade(0.65), floor: shade(0.05), grid: shade(0.12),
     metre: shade(0.27), shadow: shade(0.17),
-    // the trunks of overlaid people differ: grey, purple, green, amber
+    // trunk colours of overlaid people: grey, purple, green, amber
     people: [mix(ink, paper, 0.15), [170, 90, 140], [0, 140, 100], [200, 140, 0]],
   };
 }
@@ -76,7 +76,7 @@ function readMotion(model) {
   return { ...scene, joints: range(data.byteLength / 2).map((i) => data.getInt16(2 * i, true) * scene.unit) };
 }
 
-// Joint j of motion n, between two frames while playing. Past its end a motion keeps its last pose.
+// Joint j of motion n, interpolated between frames while playing. After its end a motion keeps its last pose.
 function jointAt({ joints, frames, body }, n, time, j) {
   const frame = Math.floor(time), size = 3 * body.joints;
   const at = size * (n * frames + frame) + 3 * j, next = frame + 1 < frames ? at + size : at;
@@ -84,7 +84,7 @@ function jointAt({ joints, frames, body }, n, time, j) {
   return [between(0), between(1), between(2)];
 }
 
-// What the camera aims at on the floor, for each frame: the root's smoothed path, or that path's middle.
+// The camera's aim on the floor for each frame: the root's smoothed path, or that path's centre.
 function findAim(motion, members, follow) {
   const mean = (points) => range(3).map((i) => points.reduce((sum, p) => sum + p[i], 0) / points.length);
   const path = range(motion.frames).map((f) => {
@@ -100,7 +100,7 @@ function findAim(motion, members, follow) {
 
 const framesAgo = ({ fps }) => GHOSTS.map((seconds) => Math.round(seconds * fps));
 
-// A cylinder around the aim that holds everybody in every frame, whichever way the camera is turned.
+// A cylinder around the aim that contains every person in every frame, for any camera direction.
 function measure(motion, panels, ghosts) {
   const room = { radius: 0.4, low: 0, high: 0 }, { joints, head, radius, headRadius, headRise } = motion.body;
   const include = (n, f, aim) => range(joints).forEach((j) => {
@@ -116,7 +116,7 @@ function measure(motion, panels, ghosts) {
   return room;
 }
 
-// After an update the scale stays as long as the new motion about fills it, so that nothing jumps.
+// After an update the scale is kept if the new motion roughly fills it, so that the view does not jump.
 function keepScale(old, fresh) {
   const size = ({ radius, low, high }) => Math.max(2 * radius, high - low);
   if (!old || size(fresh) < 0.6 * size(old)) return fresh;
@@ -125,7 +125,7 @@ function keepScale(old, fresh) {
   };
 }
 
-// A function from metres in the world to { x, y, scale, near } in the picture, such that the whole room fits.
+// A function from metres in the world to { x, y, scale, near } in the picture, so that the whole cylinder fits.
 function makeCamera({ azimuth, elevation, zoom }, { radius, low, high }, aim, width, height) {
   const [ca, sa, ce, se] = [azimuth, elevation].flatMap((angle) => [Math.cos(angle), Math.sin(angle)]);
   const distance = Math.max(7, 4 * radius, 2 * high);
@@ -169,7 +169,7 @@ function drawDisc(ctx, { x, y }, radius, colour) {
   ctx.fill();
 }
 
-// A round piece of floor under the aim. Its lines stay in the world; whole ones are darker and carry their metres.
+// A round piece of floor under the aim. Its lines are fixed in the world; whole metres are darker and labelled.
 function drawFloor({ ctx, camera, theme, radius, aim, width }) {
   drawShape(ctx, circle(radius, 64).map(([x, z]) => camera([aim[0] + x, 0, aim[2] + z])), theme.floor);
   const step = 0.5 * 2 ** Math.max(0, Math.ceil(Math.log2(radius / 4)));
@@ -191,7 +191,7 @@ function drawFloor({ ctx, camera, theme, radius, aim, width }) {
     }
 }
 
-// The path of the root over the floor up to now, as far as the floor is drawn.
+// The root's path over the floor up to now, within the drawn floor.
 function drawTrail({ ctx, motion, camera, theme, radius, aim }, n, time) {
   const path = range(Math.min(Math.floor(time), motion.lengths[n] - 1) + 1).map((f) => jointAt(motion, n, f, 0));
   const seen = path.filter(([x, , z]) => Math.hypot(x - aim[0], z - aim[2]) < radius);
@@ -210,7 +210,7 @@ function drawTrunk(ctx, body, points, colour) {
   drawShape(ctx, corners, colour);
 }
 
-// Limbs have a thin gap of paper around them, so that crossing ones stay apart; right ones are hollow.
+// Limbs have a thin outline in the background colour, which separates crossing ones; right limbs are hollow.
 function drawBone(ctx, body, side, a, b, colour, paper) {
   const width = body.radius * (a.scale + b.scale), edge = Math.max(body.edge * (a.scale + b.scale), 2);
   const along = (part) => ({ x: a.x + (b.x - a.x) * part, y: a.y + (b.y - a.y) * part });
@@ -220,7 +220,7 @@ function drawBone(ctx, body, side, a, b, colour, paper) {
   if (side === "right") drawLine(ctx, [a, b], width - edge, paper);
 }
 
-// The head's middle is above its joint.
+// The head's centre is above its joint.
 function drawHead(ctx, { headRadius, headRise, edge }, neck, head, colour, paper) {
   const rise = headRise * head.scale / Math.max(Math.hypot(head.x - neck.x, head.y - neck.y), 1);
   const middle = { x: head.x + rise * (head.x - neck.x), y: head.y + rise * (head.y - neck.y) };
@@ -228,7 +228,7 @@ function drawHead(ctx, { headRadius, headRise, edge }, neck, head, colour, paper
   drawDisc(ctx, middle, headRadius * head.scale, colour);
 }
 
-// The parts of a person, each with its nearness, to be drawn from far to near; far limbs are paler.
+// The parts of a person, each with its depth, to be drawn from far to near; far limbs are paler.
 function partsOf({ ctx, motion, theme }, points, trunkColour, ended) {
   const { body } = motion, paper = css(theme.paper);
   const faded = (colour, part) => css(mix(colour, theme.paper, ended ? 0.5 + part / 2 : part));
@@ -280,7 +280,7 @@ class Player {
     el.append(this.root);
     this.parts = Object.fromEntries(["title", "stage", "play", "scrub", "time", "speed", ...Object.keys(TOGGLES)].map(
       (name) => [name, this.root.querySelector(`.mdm-${name}`)]));
-    // JupyterLab's shortcuts would swallow the arrow keys; it asks the focused element itself
+    // otherwise JupyterLab's shortcuts take the arrow keys; it checks the focused element for this attribute
     for (const part of Object.values(this.parts)) part.dataset.lmSuppressShortcuts = "true";
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.set("playing", false);
     this.load();
@@ -294,7 +294,7 @@ class Player {
     this.model.save_changes();
   }
 
-  // Everything that is switched on here is switched off by `remove`.
+  // Everything that is connected here is disconnected by `remove`.
   listen() {
     const { stage, scrub, speed, play } = this.parts, stop = new AbortController();
     const on = (target, names, act) => {
@@ -330,7 +330,7 @@ class Player {
     };
   }
 
-  // New numbers: the canvases stay unless there are more or fewer of them.
+  // New data: the canvases are reused unless their number changes.
   load() {
     this.motion = readMotion(this.model);
     const { body, lengths, layout, title, captions, frames } = this.motion, { stage } = this.parts;
@@ -345,7 +345,7 @@ class Player {
     this.panels.forEach((panel, i) => {
       panel.members = groups[i];
       panel.canvas.ariaLabel = `Skeleton ${groups[i].map((n) => captions[n])}`;
-      const label = groups[i].length > 1 ? "<i></i><span></span>" : "<span></span>"; // captions come in as text only
+      const label = groups[i].length > 1 ? "<i></i><span></span>" : "<span></span>"; // captions are set as text, not as HTML
       panel.caption.innerHTML = label.repeat(groups[i].length);
       panel.caption.querySelectorAll("span").forEach((label, k) => (label.textContent = captions[groups[i][k]]));
     });
@@ -369,9 +369,9 @@ class Player {
 
   step(now) {
     this.requested = 0;
-    const playing = this.get("playing") && !this.hidden; // out of sight the clock rests
+    const playing = this.get("playing") && !this.hidden; // the clock stops when out of view
     if (playing) {
-      this.advance(Math.min(now - (this.last ?? now), 250)); // a tab that slept does not leap
+      this.advance(Math.min(now - (this.last ?? now), 250)); // no jump after the tab was inactive
       this.request();
     }
     this.last = playing ? now : null;
@@ -384,7 +384,7 @@ class Player {
     if (this.time >= frames && !this.get("loop")) return this.seek(frames - 1);
     this.time %= frames;
     if (performance.now() - this.sent > SEND_EVERY) {
-      this.model.set("_ticks", (this.get("_ticks") ?? 0) + 1); // marks the report as the clock's, not the reader's
+      this.model.set("_ticks", (this.get("_ticks") ?? 0) + 1); // marks the report as from the clock, not from the reader
       this.send();
     }
   }
@@ -409,15 +409,15 @@ class Player {
   // From Python, from another view of this widget, or from ourselves.
   heardFrame() {
     const frame = this.get("frame");
-    this.sent = performance.now(); // of several views that play one reports
+    this.sent = performance.now(); // of several playing views, only one reports
     if (!this.get("playing") || Math.abs(frame - this.time) > 2) this.time = frame;
     this.request();
   }
 
   heardPlaying() {
     this.time = Math.floor(this.time);
-    if (this.get("playing")) this.time %= this.motion.frames - 1 || 1; // from the end it starts anew
-    // Python is told where it stopped, but not before a frame that it may have set along with the pause has arrived
+    if (this.get("playing")) this.time %= this.motion.frames - 1 || 1; // at the end, start again
+    // report the stop to Python, but only after a frame that Python may have set along with the pause has arrived
     else setTimeout(() => this.get("playing") || this.send(), 100);
     this.request();
   }
@@ -432,7 +432,7 @@ class Player {
     event.preventDefault();
   }
 
-  // One pointer turns, two pinch.
+  // One pointer rotates, two zoom.
   point({ type, pointerId, clientX, clientY }) {
     const { pointers } = this, old = pointers.get(pointerId), spread = () => {
       const [a, b] = pointers.values();
@@ -448,7 +448,7 @@ class Player {
     else this.turn(clientX - old[0], clientY - old[1], 1);
   }
 
-  // A player that was not clicked on lets the page scroll.
+  // The wheel scrolls the page unless the player was clicked.
   wheel(event) {
     if (!event.ctrlKey && document.activeElement !== this.parts.stage) return;
     event.preventDefault();

@@ -1,4 +1,4 @@
-"""A player of motion for notebooks and web pages: turn it, play it, scrub it.
+"""A motion player for notebooks and web pages: rotate, play, scrub.
 
 ``MotionPlayer`` is a Jupyter widget; the same JavaScript (``player.js``) also makes a page that plays without a
 kernel. Nothing is loaded from the network. Where no widget can run, a notebook shows a film strip instead.
@@ -40,7 +40,7 @@ MILLIMETRE, LARGEST = 0.001, np.iinfo(np.int16).max
 def _pack(source: str) -> str:
     """JavaScript that unpacks a module and binds it to ``player``: half as long as the readable module.
 
-    It goes along with every widget and every exported page.
+    Every widget and every exported page contains it.
     """
     packed = b64encode(zlib.compress(source.encode(), 9)).decode()
     return (
@@ -55,7 +55,7 @@ MODULE = _pack(Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 
 
 def _describe_body(skeleton: Skeleton) -> dict:
-    """What the browser must know of a body; skeletons, their thickness and colours are defined in Python alone."""
+    """The body's description for the browser; skeletons, thickness and colours are defined only in Python."""
     body = body_of(skeleton)
     return {
         "joints": skeleton.num_joints,
@@ -72,36 +72,37 @@ def _describe_body(skeleton: Skeleton) -> dict:
 
 
 class MotionPlayer(anywidget.AnyWidget):
-    """One or many motions that the reader can turn, play and scrub.
+    """One or more motions that the reader can rotate, play and scrub.
 
-    Drag to turn, pinch (or click, then wheel) to zoom, double-click to reset the view; space plays and pauses, the
+    Drag to rotate, pinch (or click, then scroll) to zoom, double-click to reset the view; space plays and pauses, the
     arrow keys step, home and end jump. A motion that has ended keeps its last real pose, paler.
 
     Args:
         motion: ``[F, J, 3]`` or ``[N, F, J, 3]``, metres, y up, tensor or array.
-        lengths: ``[N]`` real frames of each motion, all by default. What lies past them is never shown.
-        captions: N short texts, one over each motion.
-        title: a text over everything.
-        layout: ``"side"`` by side, or ``"overlay"``, all in one picture.
-        fps: frames a second.
-        skeleton: what the J joints are.
-        playing: whether it starts at once; for readers who asked their system for less motion it never does.
-        speed, loop, trail, ghosts: what the controls show at first.
-        follow: whether the camera goes along; by default when somebody travels a metre.
+        lengths: ``[N]`` number of real frames, all by default. Frames past a motion's length are never shown.
+        captions: N short texts, one above each motion.
+        title: a text above everything.
+        layout: ``"side"``: side by side, or ``"overlay"``: all in one picture.
+        fps: frames per second.
+        skeleton: the skeleton of the J joints.
+        playing: whether it starts at once; it never does for readers whose system asks for reduced motion.
+        speed, loop, trail, ghosts: initial state of the controls.
+        follow: whether the camera follows; by default if a person travels a metre or more.
 
     Attributes:
-        frame: the frame that is shown. Set it to jump there. While playing it arrives about five times a second.
+        frame: the current frame. Set it to jump there. While playing it is updated about five times per second.
         playing, speed, loop, follow, trail, ghosts: the state of the controls, readable and settable.
 
     Raises:
-        InputError: on a wrong shape, NaN in a real frame, lengths or captions that do not match.
+        InputError: on a wrong shape, NaN in a real frame, lengths or captions that do not match, or an invalid
+            ``layout``, ``fps`` or ``speed``.
     """
 
     _esm = f"{MODULE}export default player.default;"
     _data = Bytes().tag(sync=True)  # joints [N, F, J, 3] as little-endian int16, in units of _scene["unit"] metres
     _scene = Dict().tag(sync=True)
-    frame = Int(0).tag(sync=True, echo_update=False)  # an echo from a slow kernel would throw the player back
-    _ticks = Int(0).tag(sync=True, echo_update=False)  # how many reports the browser's clock has sent
+    frame = Int(0).tag(sync=True, echo_update=False)  # an echo from a slow kernel would set the player back
+    _ticks = Int(0).tag(sync=True, echo_update=False)  # number of reports sent by the browser's clock
     playing = Bool(True).tag(sync=True)
     speed = Float(1.0).tag(sync=True)
     loop = Bool(True).tag(sync=True)
@@ -131,7 +132,7 @@ class MotionPlayer(anywidget.AnyWidget):
     def motion(self) -> np.ndarray:
         """``[N, F, J, 3]`` metres, padding replaced by the last real pose. Set it to show another motion in place.
 
-        View, speed and play state stay; so do the captions when there are as many motions as before.
+        View, speed and play state are kept; so are the captions if the number of motions is the same.
         """
         return self._joints
 
@@ -156,31 +157,31 @@ class MotionPlayer(anywidget.AnyWidget):
             self.frame = min(self.frame, joints.shape[1] - 1)
 
     def set_state(self, sync_data):
-        """What the browser reports; a frame that its clock sent before it heard of our pause comes too late."""
+        """Take the browser's report; a frame that its clock sent before our pause arrived is outdated."""
         if "_ticks" in sync_data and not self.playing:
             sync_data = {name: value for name, value in sync_data.items() if name != "frame"}
         super().set_state(sync_data)
 
     @validate("frame")
     def _stay_inside(self, proposal):
-        """The browser may still send a frame of the longer motion that was there a moment ago."""
+        """Clamp the frame: the browser may still send one of the previous, longer motion."""
         return max(0, min(proposal["value"], self._scene.get("frames", 1) - 1))
 
     def to_html(self) -> str:
-        """A piece of a page that plays on its own, without kernel or network; the same bytes for the same motion."""
+        """HTML fragment that plays without kernel or network; the same motion gives the same bytes."""
         names = ("_scene", "frame", "playing", "speed", "loop", "follow", "trail", "ghosts")
         state = {name: getattr(self, name) for name in names} | {"_data": b64encode(self._data).decode()}
-        # ASCII, and without "<" nothing in it can end the script or begin a tag
+        # ASCII, and without "<", so that nothing in it can end the script or begin a tag
         state = json.dumps(state, separators=(",", ":")).replace("<", "\\u003c")
         name = f"mdm-player-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
         script = f'{MODULE}player.mount("{name}", {state});'
         return f'<div id="{name}"></div>\n<script type="module">\n{script}\n</script>\n'
 
     def save_html(self, path: str | Path) -> Path:
-        """Write a whole page around ``to_html()``, atomically; returns the path.
+        """Write a complete page around ``to_html()``, atomically; returns the path.
 
         Raises:
-            InputError: when it cannot be written.
+            InputError: if it cannot be written.
         """
         page = (
             f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(self._describe())}</title>\n'
@@ -191,12 +192,12 @@ class MotionPlayer(anywidget.AnyWidget):
         return write_atomically(path, page.encode())
 
     def film_strip(self, title: str = "", num_poses: int = 8) -> Image.Image:
-        """What it plays as a still picture."""
+        """The motions as a still picture."""
         lengths, captions, fps = (self._scene[name] for name in ("lengths", "captions", "fps"))
         return film_strip(self._joints, lengths, title, captions, num_poses, fps, self.skeleton)
 
     def _describe(self) -> str:
-        """What is shown, in words: for screen readers and where there is no picture."""
+        """Description in words, for screen readers and where no picture can be shown."""
         count, seconds = len(self._joints), self._scene["frames"] / self._scene["fps"]
         names = [text for text in (self._scene["title"], ", ".join(filter(None, self._scene["captions"]))) if text]
         return ": ".join([f"{count} motion{'s' * (count > 1)} of {seconds:.1f} s", *names])

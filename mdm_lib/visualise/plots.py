@@ -1,6 +1,6 @@
-"""The plots that stand beside a skeleton: noise over a schedule, attention between frames; and the denoiser itself.
+"""The plots shown beside a skeleton: noise over a schedule, attention between frames; and a diagram of the denoiser.
 
-A moving slider redraws them, so they do without what is slow: pyplot, computed layouts, logarithmic axes
+A moving slider redraws them, so they avoid what is slow: pyplot, computed layouts, logarithmic axes
 (benchmarks/explorers.py).
 """
 
@@ -26,7 +26,7 @@ PALE_BLUE, PALE_VERMILION, PALE_GREEN, PALE_GREY = "#cfe5f2", "#fadcc8", "#cdebe
 
 
 def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: int) -> Figure:
-    """A coordinate before and after noise, ``[F]`` both; below, ᾱ and SNR over the schedule ``[T]``, t marked."""
+    """A coordinate ``[F]`` before and after noise; below, ᾱ and SNR over the schedule ``[T]``, with t marked."""
     figure = Figure(figsize=(5.2, 4.2), dpi=100, layout="none")
     signal = _add_axes(figure, (0.10, 0.62, 0.87, 0.31), f"{name}, normalised")
     signal.plot(x_t, color=VERMILION, linewidth=1, label="xₜ")
@@ -34,9 +34,9 @@ def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: in
     reach = max(4, float(x0.abs().max()) + 1)  # the same for every t, so that only the curve moves
     signal.set(ylim=(-reach, reach), xlim=(0, len(x0) - 1), xlabel="frame")
     signal.legend(loc="lower right", bbox_to_anchor=(1.01, 0.97), ncols=2, frameon=False, borderpad=0.2, fontsize=10)
-    left = _add_axes(figure, (0.10, 0.12, 0.36, 0.30), "ᾱ: signal that is left")
+    left = _add_axes(figure, (0.10, 0.12, 0.36, 0.30), "ᾱ: remaining signal")
     ratio = _add_axes(figure, (0.61, 0.12, 0.36, 0.30), "SNR = ᾱ / (1 − ᾱ)")
-    # a logarithmic axis by hand, as matplotlib's own takes as long as all the rest
+    # a logarithmic axis by hand, since matplotlib's takes as long as everything else
     curves = {left: alphas_cumprod, ratio: (alphas_cumprod / (1 - alphas_cumprod)).log10()}
     for axes, curve in curves.items():
         axes.plot(curve, color=BLUE)
@@ -48,10 +48,9 @@ def plot_noise(x0: Tensor, x_t: Tensor, name: str, alphas_cumprod: Tensor, t: in
 
 
 def plot_attention(weights: Tensor, frame: int, told: Sequence[str] = ("action", "time")) -> Figure:
-    """Attention weights ``[K+1+F, K+1+F]`` of one head: rows ask, columns are looked at; ``frame``'s row as bars below.
+    """Attention weights ``[K+1+F, K+1+F]`` of one head: rows are queries, columns keys; below, ``frame``'s row as bars.
 
-    ``told`` names what stands before the frames. These tokens are drawn broader than a frame, so that there is room
-    for their names.
+    ``told`` names the tokens before the frames, which are drawn wider than a frame to make room for their names.
     """
     count = len(told)
     num_frames, asking = len(weights) - count, weights[frame + count]
@@ -60,9 +59,9 @@ def plot_attention(weights: Tensor, frame: int, told: Sequence[str] = ("action",
     names = {(place - count + 0.5) * broad: name for place, name in enumerate(told)}
     names |= {f + 0.5: str(f) for f in range(10, num_frames, 10)}
     figure = Figure(figsize=(4.6, 5.6), dpi=100, layout="none")
-    table = _add_axes(figure, (0.15, 0.30, 0.82, 0.65), "each row asks, and looks at the columns")
-    bars = _add_axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} looks at")
-    table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the root shows small weights as well
+    table = _add_axes(figure, (0.15, 0.30, 0.82, 0.65), "rows: queries, columns: keys")
+    bars = _add_axes(figure, (0.15, 0.115, 0.82, 0.125), f"frame {frame} attends to")
+    table.pcolormesh(edges, edges, weights.sqrt(), cmap="Blues")  # the square root makes small weights visible
     across = edges[-1] - edges[0]
     table.add_patch(Rectangle((edges[0], frame), across, 1, fill=False, edgecolor=VERMILION, linewidth=1.5))
     bars.stairs(asking, edges, fill=True, color=VERMILION)
@@ -75,7 +74,7 @@ def plot_attention(weights: Tensor, frame: int, told: Sequence[str] = ("action",
 
 
 def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, condition: Tensor) -> Figure:
-    """What runs through an ``MDM``, from below to above: its parts as boxes, and the shape each gave for this batch."""
+    """Diagram of an ``MDM``, from bottom to top: its parts as boxes, with their output shapes for this batch."""
     shapes, told = _output_shapes(model, x_t, t, condition), told_names(model)
     diagram = _Diagram(7, 6.2)
     last = x_t.shape[1] - 1
@@ -83,9 +82,9 @@ def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, condition: Tensor) -> Figu
     for place, name in enumerate([*told, *frames]):
         colour = PALE_VERMILION if place < len(told) else PALE_BLUE if name != "…" else "white"
         diagram.box(0.55 + 0.6 * place, 1.85, str(name), 0.56, colour)
-    diagram.shape(5.75, 1.85, shapes["positional_encoding"])  # a sum keeps it
+    diagram.shape(5.75, 1.85, shapes["positional_encoding"])  # addition keeps the shape
     kind = type(model.condition).__name__
-    inputs = [  # where it stands, its box, the name and shape of what goes in, its part, and where it arrives
+    inputs = [  # x, text of the box, name and value of the input, the part, and x of the arrow's tip
         (1.1, f"condition: {kind}", model.condition.name, condition, "condition", 0.55 + 0.3 * (len(told) - 2)),
         (3.3, "time_token: 2 × Linear", "t", t, "time_token", 0.55 + 0.6 * (len(told) - 1)),
         (5.6, "frame_tokens: Linear", "x_t", x_t, "frame_tokens", 3.85),
@@ -99,7 +98,7 @@ def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, condition: Tensor) -> Figu
     _draw_column(diagram, shapes, len(model.blocks))
     diagram.box(2.95, 5.58, f"[:, {len(told)}:], to_features: Linear", 3.2, PALE_BLUE)
     dropped = {2: "two"}.get(len(told), len(told))
-    diagram.text(4.7, 5.58, f"the first {dropped} tokens dropped", fontsize=9, color=GREY)
+    diagram.text(4.7, 5.58, f"without the first {dropped} tokens", fontsize=9, color=GREY)
     diagram.arrow(2.95, 5.75, 5.98)
     diagram.text(2.95, 6.07, "pred_x0", ha="center", fontsize=11, weight="bold")
     diagram.shape(4.7, 6.07, shapes["to_features"])
@@ -107,9 +106,9 @@ def plot_denoiser(model: MDM, x_t: Tensor, t: Tensor, condition: Tensor) -> Figu
 
 
 def _draw_column(diagram: "_Diagram", shapes: dict[str, list[int]], num_blocks: int) -> None:
-    """From the places over the blocks to the last norm; of more than five blocks the middle ones are left out."""
+    """From positional encoding to the final norm; with more than five blocks, the middle ones are left out."""
     shown = range(num_blocks) if num_blocks <= 5 else [0, 1, num_blocks - 1]
-    column = [("positional_encoding: + its place", "positional_encoding", PALE_GREY)]
+    column = [("positional_encoding: + position", "positional_encoding", PALE_GREY)]
     column += [(f"blocks[{n}]: attention, feed-forward", f"blocks.{n}", PALE_GREEN) for n in shown]
     column += [("norm: LayerNorm", "norm", PALE_GREY)]
     step = (5.15 - 2.45) / (len(column) - 1)
@@ -123,7 +122,7 @@ def _draw_column(diagram: "_Diagram", shapes: dict[str, list[int]], num_blocks: 
 
 
 class _Diagram:
-    """Boxes, arrows and words on a page, in inches from its lower left corner."""
+    """Boxes, arrows and text on a page, in inches from its lower left corner."""
 
     def __init__(self, width: float, height: float):
         self.figure = Figure(figsize=(width, height), dpi=100, layout="none")
@@ -150,9 +149,9 @@ class _Diagram:
 
 
 def draw_dial(axes, tips: Tensor) -> None:
-    """A clock's face on matplotlib ``axes``: a dot, numbered from 0, at each of the hand's ``tips [N, 2]`` (right, up).
+    """A clock face on matplotlib ``axes``: a dot, numbered from 0, at each of the hand's ``tips [N, 2]`` (right, up).
 
-    The hand itself is drawn at the last of them. A dial is still: it is drawn once, and may use pyplot's axes.
+    The hand is drawn at the last one. A dial is not redrawn, so the axes may be pyplot's.
     """
     axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=GREY, alpha=0.4))
     axes.plot(*zip((0, 0), tips[-1].tolist(), strict=True), color=GREY, linewidth=1.2)
@@ -165,7 +164,7 @@ def draw_dial(axes, tips: Tensor) -> None:
 
 @torch.no_grad()
 def _output_shapes(model: nn.Module, *batch: Tensor) -> dict[str, list[int]]:
-    """The shape of what each part of ``model`` gives for ``batch``, by the part's name."""
+    """Output shape of each part of ``model`` for ``batch``, by the part's name."""
     shapes, hooks = {}, []
     for name, part in model.named_modules():
         hooks.append(part.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: _shape(out)})))
@@ -178,12 +177,12 @@ def _output_shapes(model: nn.Module, *batch: Tensor) -> dict[str, list[int]]:
 
 
 def _shape(out: Tensor | tuple) -> list[int]:
-    """Of a tensor, or of the first of several: a condition gives its tokens and their mask."""
+    """Shape of a tensor, or of the first of several: a condition returns its tokens and their mask."""
     return list((out[0] if isinstance(out, tuple) else out).shape)
 
 
 def _add_axes(figure: Figure, place: tuple, title: str):
-    """Axes at ``(left, bottom, width, height)`` of the figure, with a title over their left end."""
+    """Axes at ``(left, bottom, width, height)`` of the figure, with a left-aligned title."""
     axes = figure.add_axes(place)
     axes.set_title(title, loc="left", fontsize=10, color=GREY)
     axes.tick_params(labelsize=10, colors=GREY, length=3)
@@ -194,14 +193,14 @@ def _add_axes(figure: Figure, place: tuple, title: str):
 
 
 def plot_losses(log_csv_path, png_path):
-    """Plot ``loss``, ``mse`` and ``vel`` of a training's log against its steps, on a logarithmic scale.
+    """Plot ``loss``, ``mse`` and ``vel`` of a training log over steps, on a logarithmic scale; returns the path.
 
     Args:
         log_csv_path: a CSV with columns ``step, epoch, loss, mse, vel, lr``, as training writes it.
-        png_path: where the picture goes.
+        png_path: the picture to write.
 
     Raises:
-        InputError: when the log is not there, has other columns, or no rows yet.
+        InputError: if the log cannot be read, has other columns, or has no rows yet.
     """
     columns = _read_log(log_csv_path)
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
@@ -221,13 +220,13 @@ def _read_log(path) -> dict[str, list[float]]:
     names = ("step", "loss", "mse", "vel")
     try:
         with open(path, newline="") as file:
-            # a run that is still writing, or was killed, may end in half a line
+            # the log of a running or killed run may end in half a line
             rows = [row for row in csv.DictReader(file) if None not in row.values()]
         columns = {name: [float(row[name]) for row in rows] for name in names}
     except OSError as error:
         raise InputError(f"cannot read the training log {path}: {error.strerror}; check the path") from error
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path} is no training log: columns {', '.join(names)} must hold numbers") from error
+        raise InputError(f"{path} is not a training log: columns {', '.join(names)} must hold numbers") from error
     if not rows:
         raise InputError(f"{path} has no rows yet; train a little first")
     return columns

@@ -1,11 +1,11 @@
-"""Pictures of motion that need no browser: animated GIFs, film strips and the loss plot.
+"""Pictures of motion that need no browser: animated GIFs and film strips.
 
-Everything is drawn by Pillow with a camera of our own, so that the axes are equal by construction, a
-picture takes milliseconds, and the same motion gives the same bytes. The camera stands in front of the
-person, a little to the person's right and above: the person's left limbs are on the picture's right, and
-who walks forward (+z) walks to the right and towards the viewer.
+Everything is drawn by Pillow with our own camera, so that the axes have equal scales, a picture takes
+milliseconds, and the same motion gives the same bytes. The camera is in front of the person, a little to
+the person's right and above: the person's left limbs are on the picture's right, and walking forward (+z)
+leads to the right and towards the viewer.
 
-Left is blue and solid, right is orange and hollow, so the two are told apart without colour as well.
+Left is blue and solid, right is orange and hollow, so the two also differ without colour.
 """
 
 import math
@@ -24,8 +24,8 @@ from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.visualise.figure import GROUND, Figures, camera_path, check_motions, fit_view, quantise
 from mdm_lib.visualise.page import Page
 
-#: Poses of a film strip are at most this many seconds apart, so that no stride falls between two of them,
-#: and everybody starts turned this far to the picture's right, since a stride is best seen from the side.
+#: Poses of a film strip are at most this many seconds apart, so that no stride falls between two of them, and every
+#: person starts turned this far to the picture's right, since a stride is best seen from the side.
 LONGEST_GAP, STRIP_HEADING = 0.3, math.radians(25)
 
 
@@ -33,19 +33,19 @@ def draw_frames(
     motions, lengths=None, captions: Sequence[str] | None = None, title: str = "", fps: float = FPS, height=None,
     skeleton: Skeleton = SMPL22,
 ) -> list[Image.Image]:  # fmt: skip
-    """One RGB picture a frame, the motions side by side at one scale, at most four in a row.
+    """One RGB picture per frame, with the motions side by side at one scale, at most four in a row.
 
-    The camera stands still while everybody stays within a metre, and else goes along with each person,
-    smoothly; no limb leaves the picture. A motion that has ended keeps its last real pose, paler.
+    The camera is fixed if everyone stays within a metre, and otherwise follows each person smoothly;
+    no limb leaves the picture. A motion that has ended keeps its last real pose, paler.
 
     Args:
         motions: ``[N, F, J, 3]`` or ``[F, J, 3]``, metres, y up, tensor or array.
-        lengths: ``[N]`` real frames of each motion, all by default. What lies past them is never shown.
-        captions: N short texts, one over each motion.
-        title: a text over everything; it is shrunk, then wrapped, to fit.
-        fps: frames a second, for the clock in the corner.
-        height: of a panel, pixels.
-        skeleton: what the J joints are.
+        lengths: ``[N]`` number of real frames, all by default. Frames past a motion's length are never shown.
+        captions: N short texts, one above each motion.
+        title: a text above everything; it is shrunk, then wrapped, to fit.
+        fps: frames per second, for the clock in the corner.
+        height: height of a panel, pixels.
+        skeleton: the skeleton of the J joints.
 
     Returns:
         As many pictures as the longest motion has frames.
@@ -77,9 +77,9 @@ def save_gif(
     path, motions, lengths=None, title: str = "", captions: Sequence[str] | None = None, fps: float = FPS,
     skeleton: Skeleton = SMPL22,
 ):  # fmt: skip
-    """Write the pictures of ``draw_frames`` as an endless GIF, atomically; returns the path.
+    """Write the pictures of ``draw_frames`` as a looping GIF, atomically; returns the path.
 
-    A GIF's clock counts hundredths of a second; rates that do not fit it are kept on average. Arguments and errors
+    GIF frame times are hundredths of a second; other rates are kept on average. Arguments and errors
     as ``draw_frames``.
     """
     frames = draw_frames(motions, lengths, captions, title, fps, skeleton=skeleton)
@@ -97,9 +97,9 @@ def film_strip(
 ) -> Image.Image:  # fmt: skip
     """A picture with a row of poses for each motion, evenly spaced in time.
 
-    They reach from the first to the last frame, or as far as steps of ``LONGEST_GAP`` seconds go, and each motion is
-    turned so that it starts facing the same way. The camera goes along with the root; the floor's lines stay in
-    the world, so they tell how far it went.
+    The poses span the motion, or as much of it as steps of ``LONGEST_GAP`` seconds reach, and each motion is turned to
+    start facing the same way. The camera follows the root; the floor's lines are fixed in the world, so they show the
+    distance travelled.
     Arguments and errors as ``draw_frames``; a motion shorter than ``num_poses`` shows every frame once.
     """
     joints, lengths, captions = check_motions(motions, lengths, captions, skeleton)

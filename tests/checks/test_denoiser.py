@@ -38,7 +38,7 @@ def test_attention_passes(answer, capsys):
     [
         ({"axis": -2}, "softmax runs over the queries"),
         ({"scale": lambda d: 1}, "without the scale"),
-        ({"scale": lambda d: d}, "it is the square root of d"),
+        ({"scale": lambda d: d}, "it should be the square root of d"),
         ({"hidden": 0}, "a score of 0 hides nothing"),
         ({"late": True}, "do not sum to 1"),
     ],
@@ -62,7 +62,7 @@ def flipped_where_it_can_be(q, k, v, mask):
         (lambda q, k, v, mask: attention(q, k, v, torch.ones_like(mask)), "the mask changes nothing"),
         (lambda q, k, v, mask: attention(q, k, v, mask) / 3, "mean of all values"),
         (lambda q, k, v, mask: attention(q, k, v, mask)[0], "the shape should be"),
-        (lambda q, k, v, mask: attention(q, k, v, mask) + q @ k.transpose(1, 2) @ v, "not those of the package"),
+        (lambda q, k, v, mask: attention(q, k, v, mask) + q @ k.transpose(1, 2) @ v, "differ from the package's"),
     ],
 )
 def test_attention_finds_what_is_wrong(answer, complaint):
@@ -110,11 +110,11 @@ def test_multi_head_passes(answer, capsys):
         (lambda q, k, v, n: multi_head(q, k, v, n, scale=q.shape[-1] ** -0.5), "scale by the whole width"),
         (lambda q, k, v, n: multi_head(q, k, v, n, cut_across, merge_without_transpose), "cut across tokens"),
         (lambda q, k, v, n: multi_head(q, k, v, n, cut_across), "cut across tokens"),
-        (lambda q, k, v, n: multi_head(q, k, v, n, give=merge_without_transpose), "going back, heads must lie"),
-        (lambda q, k, v, n: F.scaled_dot_product_attention(q, k, v), "it is one head still"),
+        (lambda q, k, v, n: multi_head(q, k, v, n, give=merge_without_transpose), "heads must be side by side"),
+        (lambda q, k, v, n: F.scaled_dot_product_attention(q, k, v), "it still has one head"),
         (lambda q, k, v, n: multi_head(q, k, v, min(n, 2)), "eight are not"),
         (lambda q, k, v, n: split(q, n), "the shape should be"),
-        (lambda q, k, v, n: 2 * multi_head(q, k, v, n), "attention as you know it"),
+        (lambda q, k, v, n: 2 * multi_head(q, k, v, n), "ordinary attention"),
     ],
 )
 def test_multi_head_finds_the_mistake(answer, complaint):
@@ -161,9 +161,9 @@ def test_post_norm_passes(answer, capsys):
         ({"first": 0, "second": 0}, "both residuals are missing"),
         ({"first": 0}, "the first residual is missing"),
         ({"second": 0}, "the second residual is missing"),
-        ({"into": lambda block, x: block.norm1(x)}, "attention sees normalised x"),
+        ({"into": lambda block, x: block.norm1(x)}, "attention gets normalised x"),
         ({"last": lambda block, x: x}, "the second norm is missing"),
-        ({"last": lambda block, x: block.norm1(x)}, "not those of the package"),
+        ({"last": lambda block, x: block.norm1(x)}, "differ from the package's"),
     ],
 )
 def test_post_norm_finds_the_mistake(mistake, complaint):

@@ -89,7 +89,7 @@ WRONG = [
     (checks.average_height, mask_one_too_short, "the last real frame is left out"),
     (checks.average_height, lambda x, n: (x[..., 1] * real(x, n)[..., None]).sum((1, 2)) / n / 22, "over all joints"),
     (checks.average_height, lambda x, n: (x[:, :, 0, 1] * real(x, n)).sum(1), "not yet divided"),
-    (checks.average_height, lambda x, n: x[:, :, 0, 1].sum(1) / n, "padding that is not zero"),
+    (checks.average_height, lambda x, n: x[:, :, 0, 1].sum(1) / n, "nonzero padding"),
     (checks.average_height, lambda x, n: (x[:, :, 0, 1] * real(x, n)).sum(1) / n, "0 × NaN is NaN"),
     (checks.average_height, lambda x, n: x[:, :, 0, 1][real(x, n)].mean(), r"shape should be \[2\], it is \[\]"),
     (checks.average_height, lambda x, n: x[:, :, 0, 2].sum(1) / n, "heights 1, 2 and 6 are 3"),
@@ -97,7 +97,7 @@ WRONG = [
     (checks.mirror_in_front, lambda x: x[..., list(MIRROR), :], "no coordinate changed its sign"),
     (checks.mirror_in_front, mirror, "which negates x"),
     (checks.mirror_in_front, lambda x: x[..., list(MIRROR), :] * -OVER_GROUND, "z should be negated"),
-    (checks.mirror_in_front, lambda x: mirror(x) * torch.tensor([1.0, 1.0, -1.0]), "half a turn, not a mirror"),
+    (checks.mirror_in_front, lambda x: mirror(x) * torch.tensor([1.0, 1.0, -1.0]), "half turn, not a mirror"),
     (checks.mirror_in_front, in_place, "changes the motion that it is given"),
     (
         checks.mirror_in_front,
@@ -106,7 +106,7 @@ WRONG = [
     ),
     (checks.face_towards, lambda x, a: turn(centre(x), a), "wherever the body faced before"),
     (checks.face_towards, lambda x, a: turn(centre(x), heading(x[:, 0]) - a), "turns the wrong way"),
-    (checks.face_towards, lambda x, a: turn(centre(x), heading(x[:, 0]) + a), "taken away, not added"),
+    (checks.face_towards, lambda x, a: turn(centre(x), heading(x[:, 0]) + a), "subtracted, not added"),
     (checks.face_towards, lambda x, a: face_forward(x), "whatever the angle"),
     (checks.face_towards, lambda x, a: turn(x, a - heading(x[:, 0])), "turned but not centred"),
     (checks.face_towards, lambda x, a: turn(x - x[:, :1, :1], a - heading(x[:, 0])), "height is centred as well"),
@@ -118,7 +118,7 @@ WRONG = [
     (checks.bend_angles, lambda places: relative(in_world(places.flip(1))), "atan2 takes y first"),
     (checks.bend_angles, lambda places: -relative(in_world(places)), "the other way round"),
     (checks.bend_angles, lambda places: relative(torch.atan2(places[1:, 1], places[1:, 0])), "seen from the origin"),
-    (checks.bend_angles, lambda places: torch.zeros(3), "gives others"),
+    (checks.bend_angles, lambda places: torch.zeros(3), "wrong for an arm"),
     (checks.bend_angles, lambda places: in_world(places)[1:], r"shape should be \[3\], it is \[2\]"),
 ]
 

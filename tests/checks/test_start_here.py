@@ -32,7 +32,7 @@ def test_wrong_rises(answer, complaint):
     [
         (lambda m: (m[:, -1, 0] - m[:, 0, 0]).norm(dim=-1), "height does not count"),
         (lambda m: (m[:, -1, 0, [0, 2]] - m[:, 0, 0, [0, 2]]).abs().sum(-1), "it adds x and z"),
-        (lambda m: m[:, :, 0, [0, 2]].diff(dim=1).norm(dim=-1).sum(1), "are 5 m"),
+        (lambda m: m[:, :, 0, [0, 2]].diff(dim=1).norm(dim=-1).sum(1), "should be 5 m"),
     ],
 )
 def test_wrong_travels(answer, complaint):

@@ -42,9 +42,9 @@ def test_a_missing_package_of_the_notebooks_is_a_problem(monkeypatch):
     without(monkeypatch, "anywidget")
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
-    assert "✗ notebooks   anywidget is missing\n" in result.output
+    assert "✗ notebooks    anywidget is missing\n" in result.output
     assert "→ pip install -c constraints.txt -e '.[course]'" in result.output
-    assert "1 to mend" in result.output
+    assert "1 to fix" in result.output
 
 
 def test_a_missing_package_of_the_tests_is_none(monkeypatch):
@@ -65,7 +65,7 @@ def test_who_installed_the_package_alone_needs_no_notebooks(monkeypatch):
 def test_an_old_package_is_named_with_both_versions(monkeypatch):
     without(monkeypatch, torch="1.13.1")
     [package] = found("the package")
-    assert package.state == "problem" and package.found == "torch is 1.13.1, needed is >=2.6"
+    assert package.state == "problem" and package.found == "torch is 1.13.1, but >=2.6 is needed"
 
 
 def test_a_folder_on_the_path_is_not_an_installation(monkeypatch):

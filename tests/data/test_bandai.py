@@ -291,7 +291,7 @@ def test_a_damaged_bvh_file_is_named(tmp_path, damage):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"frame_time": 0.008333}, "must have 30 frames per second, but its frame time is 0.008333 s"),
+        ({"frame_time": 0.008333}, "must have 30 frames per second, not a frame time of 0.008333 s"),
         ({"text": hierarchy(names=[n for n in NAMES if n not in ("Hand_L", "Head")])}, "lacks Hand_L, Head, so it"),
         ({"channels": np.full((12, 22, 6), np.nan)}, "has NaN"),
     ],

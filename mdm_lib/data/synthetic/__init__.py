@@ -1,4 +1,4 @@
-"""The embedded data set: people made of formulas who do HumanAct12's twelve actions."""
+"""The embedded data set: procedurally generated motion of HumanAct12's twelve actions."""
 
 from mdm_lib.data.synthetic.actions import ACTIONS, PERFORMERS
 from mdm_lib.data.synthetic.body import GRAVITY, MAX_FRAMES, rest_offsets

@@ -1,18 +1,18 @@
-"""The embedded data set: people made of formulas who do HumanAct12's twelve actions.
+"""The embedded data set: procedurally generated motion of HumanAct12's twelve actions.
 
-Every clip is made the way an animator would make it: curves over the phase of the action move pelvis, trunk, feet
-and hands; two-bone inverse kinematics turns feet and hands into joint rotations; forward kinematics turns these
-into joints. Bones therefore keep their length and planted feet stay where they are. Who moves, how fast, how far,
-with which hand and where to is drawn at random and kept in ``MotionClips.factors``, so that one can ask whether a
-model has learnt the distribution of these factors.
+Clips are made as an animator would make them: curves over the phase of the action move pelvis, trunk, feet and
+hands; two-bone inverse kinematics turns feet and hands into joint rotations; forward kinematics turns these into
+joints. Bones therefore keep their length and planted feet stay in place. Body, tempo, amplitude, side and direction
+are drawn at random and kept in ``MotionClips.factors``, so that one can test whether a model has learnt their
+distribution.
 
-Three actions are close to each other on purpose: *drink* (slow; hand from the waist to the mouth, head tilts back),
-*eat* (quick; one hand holds a bowl, the other shuttles between bowl and mouth, head bowed) and *phone* (hand stays
-at the ear, head tilts to it, the body sways). They differ by the height of the hands, the rhythm and the head.
+Three actions are deliberately similar: *drink* (slow; hand from the waist to the mouth, head tilts back), *eat*
+(quick; one hand holds a bowl, the other moves between bowl and mouth, head bowed) and *phone* (hand stays at the
+ear, head tilts to it, the body sways). They differ in the height of the hands, the rhythm and the head.
 
-Inside this module: y up, the person faces +z, left is +x; angles in degrees; lengths in metres of a person of 1.7 m
-(``synthetic_clips`` scales the finished joints). ``N`` clips, ``F`` frames: curves are ``[N, F]``, what is constant
-in a clip is ``[N, 1]``, points are ``[N, F, 3]``. Numbers stand for all of them where they are the same for everybody.
+In this module: y up, the person faces +z, left is +x; angles in degrees; lengths in metres for a person 1.7 m tall
+(``synthetic_clips`` scales the finished joints). With ``N`` clips of ``F`` frames, curves are ``[N, F]``, values that
+are constant in a clip ``[N, 1]``, and points ``[N, F, 3]``. A plain number applies to all clips.
 """
 
 import math
@@ -33,10 +33,10 @@ PERFORMERS: list["action"] = []  # in the order of this file, which is that of H
 
 @dataclass
 class action:
-    """Decorator: enters a function, from actors to their joints ``[N, F, 22, 3]``, among the actions."""
+    """Decorator: registers a function from an ``Actor`` to joints ``[N, F, 22, 3]`` as an action."""
 
-    tempo: tuple[float, float]  # cycles a second, drawn uniformly between these; two steps are one cycle
-    one_sided: bool = False  # done with one side: described with the right one below, mirrored for left-handers
+    tempo: tuple[float, float]  # cycles per second, drawn uniformly from this range; two steps are one cycle
+    one_sided: bool = False  # uses one side: defined below for the right one, mirrored for left-handers
     stride: float = 0.0  # in leg lengths, at amplitude 1
 
     def __call__(self, perform: Callable[[Actor], Tensor]) -> Callable[[Actor], Tensor]:
@@ -47,9 +47,9 @@ class action:
 
 @action(tempo=(0.40, 0.50))
 def warm_up(a: Actor) -> Tensor:
-    """Side bends with the feet apart: the arm of the far side sweeps over the head, the other slides down the leg."""
+    """Side bends with the feet apart: the arm on the far side sweeps over the head, the other slides down the leg."""
     lean = wave(a.phase)
-    roll = 37.0 * a.amplitude * lean  # to the right while positive
+    roll = 37.0 * a.amplitude * lean  # positive: to the right
     feet = both(lambda side: planted(side, out=0.26, toes_out=15.0))
     trunk = {"tilt": angles(roll=0.15 * roll), "spine": angles(roll=0.85 * roll), "head": angles(roll=0.5 * roll)}
     body = Body(a, vec(0.07 * lean, 0, 0), feet, **trunk)
@@ -64,10 +64,10 @@ def warm_up(a: Actor) -> Tensor:
 
 @action(tempo=(0.75, 1.00), stride=1.25)
 def walk(a: Actor) -> Tensor:
-    """Heel strike, roll over the foot, toe-off; arms swing against the legs, the pelvis turns, tips and sways."""
+    """Heel strike, roll over the foot, toe-off; arms swing opposite to the legs, the pelvis turns, tilts and sways."""
     heel = {0.30: 0.0, 0.60: 42.0, 0.68: 55.0, 0.92: 0.0}
     feet = gait(a, duty=0.62, width=0.065, lift=0.05, heel=heel, toe={0.0: 22.0, 0.12: 0.0, 0.75: 0.0, 0.95: 20.0})
-    bob = 0.012 * wave(2 * a.phase - 0.37)  # highest over the standing leg
+    bob = 0.012 * wave(2 * a.phase - 0.37)  # highest over the stance leg
     pelvis = vec(0.022 * wave(a.phase - 0.05), bob - 0.015, a.stride * (a.phase - a.phase[:, :1]))
     left_ahead = wave(a.phase + 0.25)  # 1 as the left heel strikes
     turned, tip = a.amplitude * left_ahead, 3.0 * wave(a.phase - 0.06)
@@ -87,7 +87,7 @@ def run(a: Actor) -> Tensor:
     heel = {0.10: 0.0, 0.34: 50.0, 0.50: 85.0, 0.80: 0.0}
     toe = {0.0: 8.0, 0.08: 0.0, 0.70: 0.0, 0.92: 12.0}
     feet = gait(a, duty=0.34, width=0.05, lift=0.24 * a.amplitude, heel=heel, toe=toe)
-    bob = 0.85 * a.gravity / (4 * math.pi * a.tempo) ** 2 * wave(2 * a.phase - 0.09)  # its top is a fall under gravity
+    bob = 0.85 * a.gravity / (4 * math.pi * a.tempo) ** 2 * wave(2 * a.phase - 0.09)  # free fall at its top
     pelvis = vec(0.012 * wave(a.phase - 0.02), -0.05 - bob, a.stride * (a.phase - a.phase[:, :1]))
     left_ahead = wave(a.phase + 0.25)
     tilt, spine = angles(8.0, yaw=-9.0 * left_ahead), angles(8.0, yaw=20.0 * left_ahead)
@@ -102,7 +102,7 @@ def run(a: Actor) -> Tensor:
 
 @action(tempo=(0.50, 0.65))
 def jump(a: Actor) -> Tensor:
-    """Crouch with the arms back, take off, fly as a stone does, land and give way; on the spot, again and again."""
+    """Crouch with the arms back, take off, free flight, land and bend the knees; repeated on the spot."""
     depth, tiptoe = 0.26, 0.07
     speed = (2 * a.gravity * 0.20 * a.amplitude).sqrt()  # at take-off, for the height of the jump
     push, flight, landing = 1.7 * (depth + tiptoe) / speed, 2 * speed / a.gravity, 1.7 * depth / speed  # seconds
@@ -125,7 +125,7 @@ def jump(a: Actor) -> Tensor:
 
 @action(tempo=(0.40, 0.55), one_sided=True)
 def drink(a: Actor) -> Tensor:
-    """Slowly: a cup goes from the waist to the mouth, the head tilts back for the sip, the cup goes down again."""
+    """Slow: a cup moves from the waist to the mouth, the head tilts back for the sip, the cup moves down again."""
     lift = curve(a.phase, (0.0, 0.08, 0.38, 0.68), (0.0, 0.0, 1.0, 1.0))
     sip = a.amplitude * curve(a.phase, (0.0, 0.30, 0.50, 0.62, 0.80), (0.0, 0.0, 1.0, 0.9, 0.0))
     body = stand(a, sway=-0.015, spine=angles(-7.0 * sip), head=angles(5.0 - 34.0 * sip))
@@ -145,7 +145,7 @@ def lift_dumbbell(a: Actor) -> Tensor:
 
 @action(tempo=(0.40, 0.50))
 def sit(a: Actor) -> Tensor:
-    """Down onto a chair behind (the trunk bows to keep the balance), a while on it with the hands on the thighs, up."""
+    """Sit down on a chair behind (the trunk bends to keep balance), rest with the hands on the thighs, stand up."""
     down = curve(a.phase, (0.08, 0.40, 0.68, 0.96), (0.0, 1.0, 1.0, 0.0))
     bow = curve(a.phase, (0.06, 0.25, 0.46, 0.62, 0.80, 0.99), (0.0, 1.0, 0.12, 0.12, 1.0, 0.0))
     drop = 0.36 * a.amplitude * a.leg / LEG
@@ -162,7 +162,7 @@ def sit(a: Actor) -> Tensor:
 
 @action(tempo=(0.80, 1.20), one_sided=True)
 def eat(a: Actor) -> Tensor:
-    """Quickly: one hand holds a bowl before the chest, the other goes from the bowl to the mouth; the head is bowed."""
+    """Quick: one hand holds a bowl in front of the chest, the other moves between bowl and mouth; the head is bowed."""
     bite = curve(a.phase, (0.0, 0.10, 0.45, 0.60), (0.0, 0.0, 1.0, 1.0))
     body = stand(a, spine=angles(9.0 + 2.0 * bite), head=angles(20.0 + 6.0 * bite))
     mouth = body.face(-0.03, -0.07, 0.17)
@@ -173,7 +173,7 @@ def eat(a: Actor) -> Tensor:
 
 @action(tempo=(0.40, 0.70))
 def turn_steering_wheel(a: Actor) -> Tensor:
-    """Seated, both hands on a wheel that turns left and right; shoulders and head go into the turn."""
+    """Seated, both hands on a wheel that turns left and right; shoulders and head follow the turn."""
     turned = a.amplitude * curve(a.phase, (0.0, 0.08, 0.50, 0.58), (-1.0, -1.0, 1.0, 1.0))
     feet = both(lambda side: planted(side, out=0.13, ahead=0.72 * a.leg, toes_out=8.0))
     spine, head = angles(3.0, yaw=5.0 * turned, roll=-5.0 * turned), angles(yaw=14.0 * turned, roll=-7.0 * turned)
@@ -190,7 +190,7 @@ def turn_steering_wheel(a: Actor) -> Tensor:
 
 @action(tempo=(0.50, 0.80), one_sided=True)
 def phone(a: Actor) -> Tensor:
-    """One hand stays at the ear and the head tilts to it; the body sways from leg to leg, the free hand talks along."""
+    """One hand stays at the ear and the head tilts to it; the body sways from leg to leg, the free hand gestures."""
     sway = a.amplitude * wave(a.phase)
     talk = a.amplitude * (0.5 + 0.5 * wave(a.phase - 0.1))
     tilt, spine = angles(yaw=4.0 * sway, roll=2.0 * sway), angles(yaw=5.0 * sway, roll=-3.0 * sway)
@@ -220,7 +220,7 @@ def boxing(a: Actor) -> Tensor:
 
 @action(tempo=(0.40, 0.50), one_sided=True)
 def throw(a: Actor) -> Tensor:
-    """Overarm with the right hand: wind-up on the rear leg, stride, trunk and arm whip round, follow-through, back."""
+    """Overarm throw with the right hand: wind-up on the rear leg, stride, trunk and arm swing, follow-through."""
     far = a.amplitude
     twist = far * curve(a.phase, (0.0, 0.28, 0.36, 0.60, 0.72), (0.0, -1.0, -1.0, 0.8, 0.8))
     weight = far * curve(a.phase, (0.0, 0.25, 0.55, 0.72), (0.0, -0.5, 1.0, 1.0))

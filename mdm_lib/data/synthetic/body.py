@@ -1,4 +1,4 @@
-"""The synthetic people: how they are built, stand, walk and hold their hands."""
+"""The synthetic people: proportions, stance, gait and hand positions."""
 
 import math
 from collections.abc import Callable
@@ -16,10 +16,10 @@ GRAVITY = 9.81
 
 LEFT, RIGHT = 1.0, -1.0
 SIDES = {"left": LEFT, "right": RIGHT}
-#: What drifts slowly of its own accord, three numbers each; see ``Actor.drift``.
+#: Parts with a slow random movement, three numbers each; see ``Actor.drift``.
 SPINE, HEAD, PELVIS, LEFT_HAND, RIGHT_HAND, MOOD = range(6)
 
-#: The rest pose (T-pose) of a person of 1.7 m: each joint in its parent's frame, centre line and left side.
+#: Rest pose (T-pose) of a person 1.7 m tall: joints in their parents' frames, metres; centre line and left side.
 REST_OFFSETS = {
     "spine1": (0.0, 0.11, -0.01), "spine2": (0.0, 0.13, 0.0), "spine3": (0.0, 0.06, 0.01),
     "neck": (0.0, 0.20, -0.02), "head": (0.0, 0.11, 0.04),
@@ -27,8 +27,8 @@ REST_OFFSETS = {
     "left_foot": (0.0, -0.055, 0.13), "left_collar": (0.07, 0.11, -0.01), "left_shoulder": (0.11, 0.03, -0.01),
     "left_elbow": (0.27, 0.0, 0.0), "left_wrist": (0.25, 0.0, 0.0),
 }  # fmt: skip
-LEG = 0.81  # hip to ankle, of the same person
-BALL_HEIGHT = 0.02  # of the foot joint (the ball of the foot) over the floor when it stands
+LEG = 0.81  # hip to ankle of the same person, metres
+BALL_HEIGHT = 0.02  # height of a planted foot joint (the ball of the foot) above the floor, metres
 
 
 # ------------------------------------------------------------------------------------------------ people
@@ -36,18 +36,18 @@ BALL_HEIGHT = 0.02  # of the foot joint (the ball of the foot) over the floor wh
 
 @dataclass
 class Actor:
-    """N people who do the same action over F frames."""
+    """N people performing the same action over F frames."""
 
     offsets: Tensor  # [N, 1, 22, 3] rest pose
     time: Tensor  # [F] seconds
     phase: Tensor  # [N, F] cycles
-    tempo: Tensor  # [N, 1] cycles a second
+    tempo: Tensor  # [N, 1] cycles per second
     amplitude: Tensor  # [N, 1] around 1
     tiredness: Tensor  # [N, 1] 0 to 1
-    stride: Tensor  # [N, 1] metres a cycle, of those who walk or run
-    curvature: Tensor  # [N, 1] degrees a metre, how their path bends to the left
-    gravity: Tensor  # [N, 1] m/s²; more for the small, whose metres will shrink
-    seeds: Tensor  # [N, 6, 3, 3] uniform numbers behind `drift`
+    stride: Tensor  # [N, 1] metres per cycle, for walking and running
+    curvature: Tensor  # [N, 1] degrees per metre by which the path bends left
+    gravity: Tensor  # [N, 1] m/s²; larger for small people, whose joints are scaled down later
+    seeds: Tensor  # [N, 6, 3, 3] uniform random numbers for `drift`
 
     def __post_init__(self):
         lengths = self.offsets.norm(dim=-1)
@@ -56,10 +56,10 @@ class Actor:
             for upper, lower in (("left_knee", "left_ankle"), ("left_elbow", "left_wrist"))
         )
         self.leg, self.arm = sum(self.leg_bones), sum(self.arm_bones)  # [N, 1]
-        self.foot = self.offsets[:, :, JOINT["left_foot"]]  # [N, 1, 3] the ball as seen from the ankle
+        self.foot = self.offsets[:, :, JOINT["left_foot"]]  # [N, 1, 3] ball of the foot relative to the ankle
 
     def drift(self, what: int) -> Tensor:
-        """Slow aimless movement of about ±1, ``[N, F, 3]``: nobody is quite symmetric, nobody keeps quite still."""
+        """Slow random movement of about ±1, ``[N, F, 3]``: people are never quite symmetric or still."""
         bias, first, second = self.seeds[:, what, :, None, :].unbind(1)
         time = self.time[:, None]
         return (bias - 0.5) + 0.5 * wave(0.13 * time + first) + 0.4 * wave(0.31 * time + second)
@@ -79,7 +79,7 @@ def rest_offsets(legs: Tensor, arms: Tensor, torso: Tensor, shoulders: Tensor) -
 
 
 class Foot(NamedTuple):
-    """Where the ball of a foot is ``[N, F, 3]``, and how the foot is turned."""
+    """Position ``[N, F, 3]`` of the ball of a foot, and the foot's angles, degrees."""
 
     ball: Tensor
     heel: Tensor | float = 0.0  # heel raised, turning about the ball
@@ -88,31 +88,31 @@ class Foot(NamedTuple):
 
 
 class Hand(NamedTuple):
-    """Where a wrist shall be ``[N, F, 3]`` and the direction to which the elbow bends."""
+    """Target position ``[N, F, 3]`` of a wrist, and the direction in which the elbow points."""
 
     wrist: Tensor
     elbow: Tensor
 
     def to(self, other: "Hand", weight: Tensor) -> "Hand":
-        """On the way (``weight`` 0 → 1) from here to another place."""
+        """Interpolate from this hand (``weight`` 0) to another (1)."""
         return Hand(*(torch.lerp(a, b, weight[..., None]) for a, b in zip(self, other, strict=True)))
 
 
 def both(limb: Callable[[float], Foot | Hand]) -> list:
-    """The left and the right one."""
+    """The left and the right limb."""
     return [limb(LEFT), limb(RIGHT)]
 
 
 class Body:
-    """A posed person: trunk and legs first; then the hands, which may need to know where the mouth is.
+    """A posed person: first trunk and legs, then the hands, which may depend on where the mouth is.
 
     Args:
-        actor: who it is.
-        pelvis: ``[N, F, 3]`` where the pelvis would like to be, seen from where it is in a straight stand.
+        actor: the person.
+        pelvis: ``[N, F, 3]`` desired position of the pelvis, relative to standing upright.
         feet: left and right.
-        tilt, spine, head: ``angles`` of the pelvis, of the spine against the pelvis, and of the head against a
-            level gaze. A rotation of the head joint itself would not show, so the neck does it all.
-        heading: ``[N, F]``, where the whole person faces.
+        tilt, spine, head: ``angles`` of the pelvis, of the spine relative to the pelvis, and of the head relative to a
+            level gaze. The neck makes the head's rotation, since rotating the head joint would move no joint.
+        heading: ``[N, F]`` direction in which the person faces, degrees.
     """
 
     def __init__(self, actor: Actor, pelvis: Tensor, feet, tilt=None, spine=None, head=None, heading=0.0):
@@ -127,7 +127,7 @@ class Body:
         self._set("pelvis", upright)
         for joint in ("spine1", "spine2", "spine3"):
             self._set(joint, third)
-        self._set("neck", rotation(head - 0.7 * (tilt + spine)))  # the eyes keep level while the trunk moves
+        self._set("neck", rotation(head - 0.7 * (tilt + spine)))  # keeps the gaze level while the trunk moves
         self.chest = upright @ third @ third @ third
         self._place_legs(upright, pelvis + 0.006 * actor.drift(PELVIS) * vec(1, 0, 1), feet)
         self.joints = forward_kinematics(self.rotations, self.pelvis, actor.offsets)  # the arms are still in T-pose
@@ -151,30 +151,30 @@ class Body:
             self._set(f"{side}_ankle", shin.mT @ sole)
 
     def _let_down(self, pelvis: Tensor, ankles: list[Tensor]) -> Tensor:
-        """The pelvis over the floor, so low that both legs reach their ankles (given as seen from the hips)."""
+        """Pelvis position, low enough that both legs reach their ankles (given relative to the hips)."""
         actor, (x, y, z) = self.actor, pelvis.unbind(-1)
         straight = actor.leg - actor.foot[..., 1] + BALL_HEIGHT - actor.offsets[:, :, JOINT["left_hip"], 1]
         heights = [straight + y]
         for ankle in ankles:
             away = (ankle[..., 0] - x) ** 2 + (ankle[..., 2] - z) ** 2
             heights.append(ankle[..., 1] + ((0.994 * actor.leg) ** 2 - away).clamp(min=0.01).sqrt())
-        sharpness = 200.0  # a soft minimum: no jerk as it sets in
+        sharpness = 200.0  # of the soft minimum, which avoids a jerk
         return vec(x, -torch.logsumexp(-sharpness * torch.stack(heights), 0) / sharpness, z)
 
     def _shoulder(self, side: float) -> Tensor:
         return self.joints[..., JOINT["left_shoulder" if side == LEFT else "right_shoulder"], :]
 
     def face(self, x: float, y: float, z: float) -> Tensor:
-        """A point that moves with the head, seen from the head joint."""
+        """A point that moves with the head, given relative to the head joint."""
         head = self.chest @ self.rotations[..., JOINT["neck"], :, :]
         return self.joints[..., JOINT["head"], :] + rotate(head, vec(x, y, z))
 
     def hold(self, side: float, point: Tensor, elbow=(0.3, -0.6, -0.7)) -> Hand:
-        """The hand at a point; ``elbow`` is where the elbow points: out to its own side, up, ahead of the person."""
+        """The hand at a point; ``elbow`` is the direction in which the elbow points: outwards, up, forward."""
         return Hand(point, rotate(self.facing, vec(side * elbow[0], *elbow[1:])))
 
     def reach(self, side: float, out, up, ahead, elbow=(0.3, -0.6, -0.7)) -> Hand:
-        """The hand at a place seen from its shoulder, in arm lengths: out to its own side, up, ahead of the person."""
+        """The hand at a position relative to its shoulder, in arm lengths: outwards, up, forward."""
         place = self.actor.arm[..., None] * vec(side * torch.as_tensor(out), up, ahead)
         return self.hold(side, self._shoulder(side) + rotate(self.facing, place), elbow)
 
@@ -191,7 +191,7 @@ class Body:
         """Bend the arms and return the joints ``[N, F, 22, 3]``."""
         for (name, side), hand, drift in zip(SIDES.items(), (left, right), (LEFT_HAND, RIGHT_HAND), strict=True):
             reach = hand.wrist + 0.006 * self.actor.drift(drift) - self._shoulder(side)
-            distance = reach.norm(dim=-1)  # held back as the arm gets straight, so that the elbow does not snap
+            distance = reach.norm(dim=-1)  # limited as the arm straightens, so that the elbow does not snap
             excess = torch.nn.functional.softplus(distance - 0.96 * self.actor.arm, beta=60.0)
             reach = rotate(self.chest.mT, reach * (1 - excess / distance)[..., None])
             pole = rotate(self.chest.mT, hand.elbow)
@@ -205,22 +205,22 @@ class Body:
 
 
 def planted(side: float, out=0.10, ahead=0.11, up=0.0, heel=0.0, toes_out=10.0) -> Foot:
-    """A foot that stands: its ball ``out`` to its side and ``ahead`` of the origin."""
+    """A planted foot: its ball ``out`` to the side and ``ahead`` of the origin, metres."""
     return Foot(vec(side * out, BALL_HEIGHT + up, ahead), heel, yaw=side * toes_out)
 
 
 def stand(actor: Actor, sway=0.0, **pose) -> Body:
-    """A person who stands with the feet apart; ``sway`` (metres, + = left) shifts the weight from leg to leg."""
+    """A person standing with the feet apart; ``sway`` (metres, + = left) shifts the weight from leg to leg."""
     return Body(actor, vec(sway + 0.02 * actor.drift(MOOD)[..., 0], 0, 0), both(planted), **pose)
 
 
 def gait(actor: Actor, duty: float, width: float, lift, heel: dict, toe: dict) -> list[Foot]:
-    """Both feet of somebody who walks or runs along +z, one ``actor.stride`` a cycle.
+    """Both feet of a person walking or running along +z, one ``actor.stride`` per cycle.
 
-    A foot stands for the share ``duty`` of its cycle, then glides to its next place while the pelvis moves evenly.
+    A foot is planted for the share ``duty`` of its cycle, then moves to its next position; the pelvis moves steadily.
 
     Args:
-        width: metres from the middle line.
+        width: distance from the midline, metres.
         lift: how high the ball of the foot swings, metres.
         heel, toe: ``{time: degrees}``, key frames of the foot's roll; the foot strikes the floor at time 0.
     """
@@ -238,7 +238,7 @@ def gait(actor: Actor, duty: float, width: float, lift, heel: dict, toe: dict) -
 
 
 def along_path(actor: Actor, pelvis: Tensor, feet: list[Foot]) -> dict:
-    """Lay a straight gait along a gently curved path. What stands still on the line stands still on the arc."""
+    """Bend a straight gait onto a gentle arc. Planted feet stay in place."""
     bend = torch.deg2rad(actor.curvature)
 
     def onto_arc(point: Tensor) -> tuple[Tensor, Tensor]:

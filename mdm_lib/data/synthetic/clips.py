@@ -1,4 +1,4 @@
-"""The embedded data set: seeded clips of the twelve actions, with the factors each was made from."""
+"""The embedded data set: seeded clips of the twelve actions, with the factors that generated them."""
 
 import math
 
@@ -25,20 +25,20 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
         ``[N]`` and uniform unless noted:
 
         - ``scale`` (1 = 1.7 m); ``legs``, ``arms``, ``torso``, ``shoulders``: proportions around 1;
-        - ``tempo`` cycles a second, ``phase`` at the first frame (0 to 1), ``amplitude`` around 1: length of stride,
-          height of jump, depth of chair, bowl and cup, bend of trunk or elbow, turn of the wheel, reach of punch or
-          throw, sway of who phones;
-        - ``side``: +1 left, -1 right for the hand that drinks, eats, phones, throws and for the leading foot of a
-          boxer; 0 for the two-sided actions;
+        - ``tempo`` cycles per second, ``phase`` at the first frame (0 to 1), ``amplitude`` around 1: length of
+          stride, height of jump, depth of chair, bowl and cup, bend of trunk or elbow, turn of the wheel, reach of
+          punch or throw, sway while phoning;
+        - ``side``: +1 left, -1 right: the hand used to drink, eat, phone or throw, or a boxer's leading foot; 0 for
+          the two-sided actions;
         - ``heading`` radians about y, ``tiredness`` 0 (upright) to 1 (back and head bowed);
-        - ``speed`` m/s and ``curvature`` (degrees to the left per metre of a person of 1.7 m) of the path, 0 for
-          who stays in place; ``speed`` is stride × tempo, so a product of uniform numbers.
+        - ``speed`` m/s and ``curvature`` (degrees to the left per metre for a person 1.7 m tall) of the path, 0 for
+          people who stay in place; ``speed`` is stride × tempo, a product of uniform numbers.
 
     Raises:
-        InputError: when ``num_clips`` is not positive.
+        InputError: if ``num_clips`` is not positive.
     """
     if num_clips < 1:
-        raise InputError(f"num_clips must be at least 1, it is {num_clips}")
+        raise InputError(f"num_clips must be at least 1, not {num_clips}")
     draws = torch.rand(num_clips, 70, generator=torch.Generator().manual_seed(seed))
     labels = torch.arange(num_clips) % len(ACTIONS)
     factors, seeds = _draw_factors(draws[:, :12], labels), draws[:, 16:].unflatten(1, (6, 3, 3))
@@ -59,7 +59,7 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
 
 
 def tiny_example() -> Tensor:
-    """The course's small fixed example: a jump in eight frames, ``[1, 8, 22, 3]`` metres, four frames a second."""
+    """The course's small fixed example: a jump in eight frames, ``[1, 8, 22, 3]`` metres, four frames per second."""
     jumper = ACTIONS.index("jump")
     return face_forward(synthetic_clips(jumper + 1).joints[-1:, : 8 * 5 : 5])
 
@@ -99,7 +99,7 @@ def _actor(factors: dict[str, Tensor], seeds: Tensor) -> Actor:
         **{name: f[name] for name in ("tempo", "amplitude", "tiredness", "curvature")},
     )
     wobble = actor.drift(MOOD)[..., 1]
-    actor.phase = actor.phase + 0.012 * (wobble - wobble[:, :1])  # nobody is a metronome
+    actor.phase = actor.phase + 0.012 * (wobble - wobble[:, :1])  # the tempo varies slightly
     return actor
 
 

@@ -1,4 +1,4 @@
-"""Curves over time, points, rotations, and the two-bone limb: the mathematics of the synthetic people."""
+"""Mathematics of the synthetic people: curves over time, points, rotations, two-bone limbs."""
 
 import math
 from itertools import pairwise
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def wave(phase: Tensor) -> Tensor:
-    """A sine that goes through one period per cycle."""
+    """A sine with one period per cycle."""
     return torch.sin(2 * math.pi * phase)
 
 
@@ -21,7 +21,7 @@ def ease(x: Tensor) -> Tensor:
 
 
 def glide(x: Tensor, ramp: float = 0.2) -> Tensor:
-    """0 → 1 at constant speed between two soft ends: slower at its fastest than ``ease``, as a swinging foot is."""
+    """0 → 1 at constant speed between soft ends; its peak speed is below that of ``ease``, as for a swinging foot."""
     x = x.clamp(0, 1)
     start, end = (ramp - x).clamp(min=0), (x - 1 + ramp).clamp(min=0)
     return (x - ramp / 2 + (start**2 - end**2) / (2 * ramp)) / (1 - ramp)
@@ -44,7 +44,7 @@ def curve(phase: Tensor, times, values, slopes=None) -> Tensor:
     means = [(slopes or {}).get(k, mean) for k, mean in enumerate(means)]
     total, means = values[0], [means[-1], *means, means[0]]
     for k, (width, rise) in enumerate(zip(widths, rises, strict=True)):
-        s = ((phase % 1 - times[k]) / width).clamp(0, 1)  # a cubic Hermite segment, which in the end has added its rise
+        s = ((phase % 1 - times[k]) / width).clamp(0, 1)  # a cubic Hermite segment, which adds its rise in total
         total = total + rise * s * s * (3 - 2 * s) + width * s * (1 - s) * (means[k] * (1 - s) - means[k + 1] * s)
     return total
 
@@ -74,12 +74,12 @@ def rotate(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 def two_bone(reach: Tensor, bones, pole: Tensor, rest_bone, rest_hinge) -> tuple[Tensor, Tensor]:
-    """Rotations of the two bones of a limb whose end shall be at ``reach`` (law of cosines).
+    """Rotations of the two bones of a limb that put its end at ``reach`` (law of cosines).
 
     Args:
         reach: ``[N, F, 3]`` from the limb's root to the target; shortened if out of reach.
         bones: lengths of the upper and the lower bone, ``[N, 1]`` each.
-        pole: ``[..., 3]`` the direction to which knee or elbow bends.
+        pole: ``[..., 3]`` the direction in which knee or elbow points.
         rest_bone, rest_hinge: the directions of bones and hinge axis in the rest pose.
 
     Returns:

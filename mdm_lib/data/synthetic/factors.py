@@ -1,15 +1,14 @@
-"""Factors of the synthetic motion, read from joints: has a model learnt how tempo, amplitude and side are distributed?
+"""Factors of the synthetic motion, estimated from joints: has a model learnt the distribution of tempo and the like?
 
-The factors of a synthetic clip are known; of a motion that a model made there are only the joints. They are read by
-analysis by synthesis. For each action ``READINGS`` names one curve that shows them, such as how far a walker's feet
-are apart. The generator says how that curve runs through a cycle at every tempo and amplitude, and those are taken
-with which it comes closest to the curve of the motion, by least squares. A window of little more than one cycle
-is enough.
+The factors of a synthetic clip are known; a generated motion has only joints, so its factors are estimated by analysis
+by synthesis. For each action ``READINGS`` names one curve that depends on them, such as the distance between a
+walker's feet. The generator gives this curve over a cycle for every tempo and amplitude, and the estimate is the tempo
+and amplitude whose curve is closest to that of the motion, by least squares. A little more than one cycle is enough.
 
-Everybody is seen at the size of the standard person: lengths divided by the body's size, times by its square root,
-which leaves gravity as it is (Froude scaling: a small person's jump is over sooner).
+All motions are scaled to the standard person: lengths are divided by the body's size, times by its square root, which
+leaves gravity unchanged (Froude scaling: a small person's jump is shorter in time).
 
-``N`` motions of one action, ``F`` frames, ``C`` candidates: curves are ``[N, F]``, what is sought is ``[N, C]``.
+``N`` motions of one action, ``F`` frames, ``C`` candidates: curves are ``[N, F]``, candidate values ``[N, C]``.
 """
 
 import math
@@ -26,23 +25,23 @@ from mdm_lib.errors import InputError
 from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
 from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS, bone_lengths
 
-MIN_FRAMES = 20  # a second; about half a cycle of the slowest actions
-#: Tempi are sought from the slowest of the data / MARGIN to the fastest × MARGIN, as a model may be off.
+MIN_FRAMES = 20  # one second; about half a cycle of the slowest actions
+#: Tempi are searched from the data's slowest / MARGIN to its fastest × MARGIN, since a model may be outside its range.
 MARGIN = 1.25
-NUM_TEMPI, NUM_PHASES, NUM_ZOOMS = 20, 20, 5  # the grid of the search, and how often its cell is halved
+NUM_TEMPI, NUM_PHASES, NUM_ZOOMS = 20, 20, 5  # the search grid, and how often its cell is halved
 UP, AHEAD = 1, 2
 
 
-# ------------------------------------------------------------------------------------------------ what is read
+# ------------------------------------------------------------------------------------------------ the curves
 
 
 def vector(joints: Tensor, start: str, end: str) -> Tensor:
-    """From one joint to another: ``[..., 22, 3]`` → ``[..., 3]``."""
+    """Vector from one joint to another: ``[..., 22, 3]`` → ``[..., 3]``."""
     return joints[..., JOINT[end], :] - joints[..., JOINT[start], :]
 
 
 def limb_length(joints: Tensor, root: str, middle: str, end: str) -> Tensor:
-    """Both bones of an arm or leg, the mean of left and right: ``[..., 22, 3]`` → ``[...]``."""
+    """Length of both bones of an arm or leg, mean of left and right: ``[..., 22, 3]`` → ``[...]``."""
     bones = [(f"{side}_{a}", f"{side}_{b}") for side in SIDES for a, b in ((root, middle), (middle, end))]
     return sum(vector(joints, *bone).norm(dim=-1) for bone in bones) / 2
 
@@ -59,28 +58,28 @@ def elbow_bend(joints: Tensor, side: str) -> Tensor:
 
 
 def slope(joints: Tensor, start: str, end: str) -> Tensor:
-    """Angle of the line between two joints against the ground, seen from the front, radians; 0 points to the left."""
+    """Angle between the ground and the line through two joints, seen from the front, radians; 0 points to the left."""
     line = vector(joints, start, end)
     return torch.atan2(line[..., 1], line[..., 0])
 
 
 def free_hand(joints: Tensor) -> Tensor:
-    """How high the wrist that does not hold the phone is over its shoulder, in arm lengths."""
+    """Height of the left wrist, of the hand without the phone, above its shoulder, in arm lengths."""
     return vector(joints, "left_shoulder", "left_wrist")[..., UP] / limb_length(joints, "shoulder", "elbow", "wrist")
 
 
 def punch(joints: Tensor) -> Tensor:
-    """How much farther the leading fist is from its shoulder than the other one, in arm lengths."""
+    """How much farther the leading (right) fist is from its shoulder than the other, in arm lengths."""
     left, right = (vector(joints, f"{side}_shoulder", f"{side}_wrist").norm(dim=-1) for side in SIDES)
     return (right - left) / limb_length(joints, "shoulder", "elbow", "wrist")
 
 
 class Reading(NamedTuple):
-    """Where the factors of an action show."""
+    """How the factors of an action are read."""
 
-    #: Joints ``[N, F, 22, 3]`` (as ``at_standard_size`` gives them, done with the right side) → ``[N, F]``.
+    #: Joints ``[N, F, 22, 3]`` (from ``at_standard_size``, performed with the right side) → ``[N, F]``.
     curve: Callable[[Tensor], Tensor]
-    #: Left and right are told apart by which of these joints comes farthest in this direction.
+    #: The side is that of the joint that reaches farther along the axis: (joint, axis).
     leads: tuple[str, int] | None = None
 
 
@@ -104,32 +103,32 @@ READINGS = {
 
 
 def estimate_factors(joints: Tensor, lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Tempo, amplitude, side and speed of motions of the synthetic data's twelve actions, from joints and label alone.
+    """Estimate tempo, amplitude, side and speed of motions of the twelve synthetic actions, from joints and labels.
 
-    Compare estimates of generated motion with estimates of data, not with the true factors: an error that both have
-    in common then cancels. Of a motion that is not the action of its label, the factors mean nothing.
+    Compare estimates on generated motion with estimates on data, not with the true factors, so that common errors
+    cancel. The factors of a motion that does not show the action of its label are meaningless.
 
     Args:
-        joints: ``[N, F, 22, 3]`` metres, y up, 20 frames a second, as ``MotionClips`` or ``generate`` have them.
-        lengths: ``[N]`` real frames of each motion, at least ``MIN_FRAMES``. Half a cycle is too short to be told.
+        joints: ``[N, F, 22, 3]`` metres, y up, 20 frames per second, as from ``MotionClips`` or ``generate``.
+        lengths: ``[N]`` number of real frames, at least ``MIN_FRAMES``. Half a cycle is too short for an estimate.
         labels: ``[N]`` indices into ``synthetic.ACTIONS``.
 
     Returns:
-        ``[N]`` each, named and meant as in ``synthetic_clips``:
+        ``[N]`` each, with names and meanings as in ``synthetic_clips``:
 
-        - ``tempo`` cycles a second, sought up to about ``MARGIN`` beyond the slowest and the fastest of the data;
+        - ``tempo`` cycles per second, searched up to a factor ``MARGIN`` beyond the data's slowest and fastest;
         - ``amplitude``, 0 or more; 1 is the mean of the data;
         - ``side`` +1 left, -1 right; 0 for the two-sided actions;
-        - ``speed`` m/s of the pelvis over the ground for *walk* and *run*; 0 for the others, who stay in place.
+        - ``speed`` m/s of the pelvis over the ground for *walk* and *run*; 0 for the others, which stay in place.
 
     Raises:
-        InputError: when a shape, a length or a label does not fit, or a coordinate is not finite.
+        InputError: if a shape, length or label does not fit, or a coordinate is not finite.
     """
     _check(joints, lengths, labels)
     mask = length_mask(lengths, joints.shape[1])
     factors = {name: torch.zeros(len(joints), device=joints.device) for name in ("tempo", "amplitude", "side", "speed")}
     for label in labels.unique().tolist():
-        for rows in (labels == label).nonzero()[:, 0].split(32):  # few at a time, as each has many candidates
+        for rows in (labels == label).nonzero()[:, 0].split(32):  # few at a time, since each has many candidates
             for name, value in _estimate(label, joints[rows].float(), mask[rows]).items():
                 factors[name][rows] = value
     return factors
@@ -137,14 +136,14 @@ def estimate_factors(joints: Tensor, lengths: Tensor, labels: Tensor) -> dict[st
 
 def _check(joints: Tensor, lengths: Tensor, labels: Tensor) -> None:
     if joints.dim() != 4 or joints.shape[2:] != (NUM_JOINTS, 3):
-        raise InputError(f"joints must be [motions, frames, {NUM_JOINTS}, 3], they are {list(joints.shape)}")
+        raise InputError(f"joints must be [motions, frames, {NUM_JOINTS}, 3], not {list(joints.shape)}")
     for name, value in {"lengths": lengths, "labels": labels}.items():
         if value.shape != joints.shape[:1]:
-            raise InputError(f"{name} must be [{len(joints)}], one a motion, they are {list(value.shape)}")
+            raise InputError(f"{name} must be [{len(joints)}], one per motion, not {list(value.shape)}")
     checks = {
-        f"has a length that is not {MIN_FRAMES} to {joints.shape[1]} frames": (lengths < MIN_FRAMES)
+        f"has a length outside {MIN_FRAMES} to {joints.shape[1]} frames": (lengths < MIN_FRAMES)
         | (lengths > joints.shape[1]),
-        f"has a label that is not 0 to {len(ACTIONS) - 1}": (labels < 0) | (labels >= len(ACTIONS)),
+        f"has a label outside 0 to {len(ACTIONS) - 1}": (labels < 0) | (labels >= len(ACTIONS)),
         "has NaN or infinite coordinates": ~joints.isfinite().flatten(1).all(1),
     }
     for complaint, bad in checks.items():
@@ -157,7 +156,7 @@ def _estimate(label: int, joints: Tensor, mask: Tensor) -> dict[str, Tensor]:
     reading, travels = READINGS[ACTIONS[label]], PERFORMERS[label].stride > 0
     seen, size = at_standard_size(joints, mask)
     side = leading_side(seen, mask, *reading.leads) if reading.leads else torch.zeros_like(size)
-    seen = torch.where((side == LEFT)[:, None, None, None], mirror(seen), seen)  # the generator describes the right
+    seen = torch.where((side == LEFT)[:, None, None, None], mirror(seen), seen)  # as the generator defines it
     curve = torch.where(mask, reading.curve(seen), 0.0)
     tempo, amplitude = fit_cycle(label, curve, mask, size.sqrt())
     speed = pelvis_speed(joints, mask) if travels else torch.zeros_like(size)
@@ -165,28 +164,28 @@ def _estimate(label: int, joints: Tensor, mask: Tensor) -> dict[str, Tensor]:
 
 
 def at_standard_size(joints: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Motions as seen from the ground under the pelvis, each frame turned to +z, scaled to a person of 1.7 m.
+    """Motions relative to the ground under the pelvis, each frame facing +z, scaled to a person 1.7 m tall.
 
     Returns:
-        joints ``[N, F, 22, 3]``, and the size that was divided by, ``[N]`` (1 = 1.7 m). It is told by hips, feet and
-        neck, which have the same proportion to the height in everybody.
+        joints ``[N, F, 22, 3]``, and the size that they were divided by, ``[N]`` (1 = 1.7 m). It is measured at hips,
+        feet and neck, whose proportion to body height is the same for everyone.
     """
     bones = ("left_hip", "right_hip", "left_foot", "right_foot", "head")
     standard = sum(math.hypot(*REST_OFFSETS[bone.replace("right", "left")]) for bone in bones)
     size = bone_lengths(joints)[..., [JOINT[bone] - 1 for bone in bones]].sum(-1) / standard  # the pelvis has no bone
     size = (size * mask).sum(1) / mask.sum(1)
-    seen = face_forward(joints.flatten(0, 1)[:, None]).view_as(joints)  # each frame as a motion of its own
+    seen = face_forward(joints.flatten(0, 1)[:, None]).view_as(joints)  # each frame as a separate motion
     return seen / size[:, None, None, None], size
 
 
 def leading_side(seen: Tensor, mask: Tensor, joint: str, axis: int) -> Tensor:
-    """+1 where the left joint comes farther along an axis than the right one in any frame, else -1, ``[N]``."""
+    """+1 where the left joint's maximum along an axis is larger than the right joint's, else -1, ``[N]``."""
     left, right = (seen[:, :, JOINT[f"{side}_{joint}"], axis].where(mask, -torch.inf).amax(1) for side in SIDES)
     return torch.where(left > right, LEFT, RIGHT)
 
 
 def pelvis_speed(joints: Tensor, mask: Tensor) -> Tensor:
-    """Mean speed over the ground, ``[N]`` m/s, over chords of half a second, which jitter and sway do not lengthen."""
+    """Mean ground speed, ``[N]`` m/s, from displacements over half a second, so that jitter and sway add little."""
     chord = FPS // 2
     way = (joints[:, chord:, 0] - joints[:, :-chord, 0])[..., ::2].norm(dim=-1) * mask[:, chord:]
     return way.sum(1) / mask[:, chord:].sum(1) * FPS / chord
@@ -196,15 +195,15 @@ def pelvis_speed(joints: Tensor, mask: Tensor) -> Tensor:
 
 
 def fit_cycle(label: int, curve: Tensor, mask: Tensor, time_unit: Tensor) -> tuple[Tensor, Tensor]:
-    """The tempo and the amplitude, ``[N]`` each, with which the generator's curve comes closest to the given one.
+    """The tempo and amplitude, ``[N]`` each, whose curve from the generator is closest to the given one.
 
-    Tempo and phase are sought on a grid, then on ever smaller ones around the best.
+    Tempo and phase are searched on a grid, then on successively smaller grids around the best point.
 
     Args:
         curve, mask: ``[N, F]``.
-        time_unit: ``[N]`` seconds in a second of the standard person.
+        time_unit: ``[N]`` seconds per second of the standard person.
     """
-    middle = (mask.sum(1, keepdim=True) - 1) / 2  # phase is told there, where it does not depend on the tempo
+    middle = (mask.sum(1, keepdim=True) - 1) / 2  # the phase is defined there, so that it does not depend on the tempo
     time = (torch.arange(mask.shape[1], device=mask.device) - middle) / FPS / time_unit[:, None]
     tempi, phases = torch.linspace(*_tempo_range(label), NUM_TEMPI), torch.arange(NUM_PHASES) / NUM_PHASES
     candidates = torch.cartesian_prod(tempi, phases).to(curve).expand(len(curve), -1, -1)  # [N, C, 2]
@@ -219,7 +218,7 @@ def fit_cycle(label: int, curve: Tensor, mask: Tensor, time_unit: Tensor) -> tup
 
 
 def _compare(label: int, curve: Tensor, mask: Tensor, time: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the generator's curve is from the given one at its best amplitude, and that amplitude, ``[N, C]`` each.
+    """Misfit of the generator's curve to the given one at the best amplitude, and that amplitude, ``[N, C]`` each.
 
     Amplitude and a constant offset enter linearly, so they need no search (Golub & Pereyra 1973).
     """
@@ -235,7 +234,7 @@ def _compare(label: int, curve: Tensor, mask: Tensor, time: Tensor, candidates: 
     weight = (mask / mask.sum(1, keepdim=True))[:, None]
     rest, change = (x - (weight * x).sum(-1, keepdim=True) for x in (curve[:, None] - mean, change))
     squares, product = (weight * change**2).sum(-1), (weight * change * rest).sum(-1)
-    more = (product / squares).clamp(min=-1)  # less than no amplitude would be the opposite phase
+    more = (product / squares).clamp(min=-1)  # a negative amplitude would be the opposite phase
     return (weight * rest**2).sum(-1) - 2 * more * product + more**2 * squares, 1 + more
 
 
@@ -246,9 +245,9 @@ def _tempo_range(label: int) -> tuple[float, float]:
 
 @lru_cache
 def _cycle(label: int, num_tempi: int = 8, num_phases: int = 96) -> Tensor:
-    """One cycle of an action's curve as the standard person does it, ``[2, tempi, phases]``.
+    """One cycle of an action's curve for the standard person, ``[2, tempi, phases]``.
 
-    The first is the mean over amplitudes, the second the change by one unit of amplitude (the regression line).
+    The first is the mean over amplitudes, the second the change per unit of amplitude (linear regression).
     Phases run from 0 to 1, both included.
     """
     tempi, amplitudes = torch.linspace(*_tempo_range(label), num_tempi), torch.linspace(0.75, 1.25, 5)
@@ -264,7 +263,7 @@ def _cycle(label: int, num_tempi: int = 8, num_phases: int = 96) -> Tensor:
         stride=PERFORMERS[label].stride * LEG * amplitude,
         curvature=torch.zeros_like(tempo),
         gravity=GRAVITY * ones,
-        seeds=torch.full((len(tempo), 6, 3, 3), 0.5),  # with which nothing drifts at time 0
+        seeds=torch.full((len(tempo), 6, 3, 3), 0.5),  # no drift at time 0
     )
     joints = PERFORMERS[label].perform(person)
     seen, _ = at_standard_size(joints, torch.ones(joints.shape[:2]))

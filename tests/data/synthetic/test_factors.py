@@ -185,7 +185,7 @@ def test_no_motions_have_no_factors():
         ({"labels": torch.zeros(12, 1, dtype=torch.long)}, r"labels must be \[12\]"),
         ({"lengths": torch.tensor([60] * 11 + [61])}, "motion 11 has a length"),
         ({"lengths": torch.tensor([MIN_FRAMES - 1] + [60] * 11)}, "motion 0 has a length"),
-        ({"labels": torch.arange(1, 13)}, "motion 11 has a label that is not 0 to 11"),
+        ({"labels": torch.arange(1, 13)}, "motion 11 has a label outside 0 to 11"),
     ],
 )
 def test_what_does_not_fit_is_an_error_that_says_so(one_of_each, changes, message):
