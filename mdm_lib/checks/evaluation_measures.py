@@ -27,9 +27,7 @@ def independent_distance(answer) -> str:
     a, b = _draw(50, 4), places + scales * _draw(80, 4, seed=1)
     got = answer(a, b)
     _refuse_mistakes(got, a, b)
-    expect_close(
-        _number(got), _independent(a, b).sum(), "wrong for 50 and 80 vectors of 4 numbers", tolerance=0.3
-    )
+    expect_close(_number(got), _independent(a, b).sum(), "wrong for 50 and 80 vectors of 4 numbers", tolerance=0.3)
     return "36 + 9 = 45, and the dimensions add up"
 
 

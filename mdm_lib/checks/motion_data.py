@@ -30,9 +30,7 @@ def average_height(answer):
         refuse(got, numbers, complaint)
     expect_close(got, wanted, "heights 1, 2 and 6 are 3 on average, and 4, 4, 4, 4 and 9 are 5")
     joints[0, 3:] = 100.0
-    expect_close(
-        answer(joints, lengths), wanted, "nonzero padding changes the result: leave it out before adding up"
-    )
+    expect_close(answer(joints, lengths), wanted, "nonzero padding changes the result: leave it out before adding up")
     joints[0, 3:] = torch.nan
     got = answer(joints, lengths)
     expect(

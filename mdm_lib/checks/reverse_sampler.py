@@ -78,9 +78,7 @@ def _expect_falling(visited: list[int], num_timesteps: int) -> None:
         visited != falling[:-1],
         "the step at t = 0 is missing; range(T - 1, -1, -1) reaches it, range(T - 1, 0, -1) does not",
     )
-    expect(
-        visited == falling, f"denoise should be called once at each t from {falling[0]} to 0, not at {visited}"
-    )
+    expect(visited == falling, f"denoise should be called once at each t from {falling[0]} to 0, not at {visited}")
 
 
 def _expect_posterior(scheduler: NoiseScheduler, step: DenoisingStep, after: Tensor) -> None:

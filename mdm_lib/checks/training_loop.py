@@ -92,9 +92,7 @@ def trapezoid(answer) -> str:
     expect(
         _near(first, 0.2), f"with a peak of 2 and 10 steps of warm-up, the first step should have 0.2, not {first:.3g}"
     )
-    expect(
-        _near(rate(50), 2.0), f"in the middle the rate should be at its peak of 2; at step 50 it is {rate(50):.3g}"
-    )
+    expect(_near(rate(50), 2.0), f"in the middle the rate should be at its peak of 2; at step 50 it is {rate(50):.3g}")
     expect(_near(rate(9), 2.0), f"the tenth step, step 9, should be the first at the peak of 2, not at {rate(9):.3g}")
     last = rate(99)
     expect(not _near(last, 2.0), "there is no decay: the last step still has the full rate")
@@ -136,9 +134,7 @@ def draw(answer) -> str:
         t.min() == 0,
         f"the smallest t of {size} is {t.min()}; timesteps go from 0 to T - 1, and 0 must be trained too",
     )
-    expect(
-        t.max() == 9, f"the largest t of {size} is {t.max()}; with T = 10 it should be 9; randint excludes its end"
-    )
+    expect(t.max() == 9, f"the largest t of {size} is {t.max()}; with T = 10 it should be 9; randint excludes its end")
     share = t.bincount() / size
     expect((share - 0.1).abs().max() < 0.03, "some timesteps are drawn much more often than others")
     expect(x_t.shape == x0.shape, f"x_t should have the shape {list(x0.shape)}, it is {list(x_t.shape)}")

@@ -17,9 +17,7 @@ from mdm_lib.sampling import Sampling
 @click.option("--checkpoint", default="checkpoints/mdm_final.pth", metavar="FILE")
 @click.option("--data", metavar="DATA", help="The training data.  [default: the checkpoint's, if that was synthetic]")
 @click.option("--label-names", metavar="A,B,…", help="As for train.")
-@click.option(
-    "--seeds", type=click.IntRange(1), default=5, help="Repetitions, each with other real clips and noise."
-)
+@click.option("--seeds", type=click.IntRange(1), default=5, help="Repetitions, each with other real clips and noise.")
 @click.option("--num-samples", type=click.IntRange(1), default=MAX_SAMPLES, help="Motions per repetition, at most.")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
 @click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")

@@ -1,6 +1,6 @@
 """Motion data: one container, ``MotionClips``, and the loaders that fill it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mdm_lib.data.bandai import load_bandai
 from mdm_lib.data.humanact12 import download_humanact12, load_humanact12
@@ -11,6 +11,7 @@ from mdm_lib.motion.geometry import FPS
 
 __all__ = [
     "FPS",
+    "LOADERS",
     "MotionClips",
     "download_humanact12",
     "load_bandai",
@@ -18,6 +19,14 @@ __all__ = [
     "load_humanact12",
     "synthetic_clips",
 ]
+
+
+#: The loaders by the name that ``--data`` has for them; each takes what stands behind the colon.
+LOADERS: dict[str, Callable[..., MotionClips]] = {
+    "synthetic": lambda count: synthetic_clips(int(count)) if count else synthetic_clips(),
+    "humanact12": load_humanact12,
+    "bandai": load_bandai,
+}
 
 
 def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None) -> MotionClips:
@@ -30,13 +39,11 @@ def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None
     Raises:
         InputError: for an unknown ``spec``, ``label_names`` for other data, or files that cannot be read.
     """
-    loader, _, where = spec.partition(":")
-    if label_names is not None and loader != "humanact12":
+    name, _, where = spec.partition(":")
+    if label_names is not None and name != "humanact12":
         raise InputError(f"label names are only for humanact12:PATH; {spec} has its own, so leave them out")
-    if loader == "synthetic" and (not where or where.isdigit()):
-        return synthetic_clips(int(where)) if where else synthetic_clips()
-    if loader == "humanact12" and where:
-        return load_humanact12(where, label_names)
-    if loader == "bandai" and where:
-        return load_bandai(where)
-    raise InputError(f"unknown data {spec!r}; use synthetic, synthetic:NUMBER, humanact12:PATH or bandai:PATH")
+    # synthetic clips are counted, all others have a place
+    if name not in LOADERS or not (where.isdecimal() or not where if name == "synthetic" else where):
+        ways = ["synthetic", "synthetic:NUMBER", *(f"{name}:PATH" for name in LOADERS if name != "synthetic")]
+        raise InputError(f"unknown data {spec!r}; use {', '.join(ways[:-1])} or {ways[-1]}")
+    return LOADERS[name](where) if label_names is None else LOADERS[name](where, label_names)

@@ -17,7 +17,7 @@ def attention(checkpoint: Checkpoint, x_t: Tensor, t: int, condition: str | int,
         layer: index of the layer, from 0.
 
     Returns:
-        ``[heads, K+1+F, K+1+F]`` on the CPU; rows are queries and sum to 1; the first tokens are those of ``told_names``.
+        ``[heads, K+1+F, K+1+F]`` on the CPU; rows are queries and sum to 1; ``told_names`` names the first tokens.
     """
     model, device = checkpoint.model.eval(), checkpoint.representation.mean.device
     times, told = torch.tensor([t], device=device), checkpoint.vocabulary.encode([condition]).to(device)

@@ -345,7 +345,7 @@ class Player {
     this.panels.forEach((panel, i) => {
       panel.members = groups[i];
       panel.canvas.ariaLabel = `Skeleton ${groups[i].map((n) => captions[n])}`;
-      const label = groups[i].length > 1 ? "<i></i><span></span>" : "<span></span>"; // captions are set as text, not as HTML
+      const label = groups[i].length > 1 ? "<i></i><span></span>" : "<span></span>"; // captions are set as text only
       panel.caption.innerHTML = label.repeat(groups[i].length);
       panel.caption.querySelectorAll("span").forEach((label, k) => (label.textContent = captions[groups[i][k]]));
     });
@@ -384,7 +384,7 @@ class Player {
     if (this.time >= frames && !this.get("loop")) return this.seek(frames - 1);
     this.time %= frames;
     if (performance.now() - this.sent > SEND_EVERY) {
-      this.model.set("_ticks", (this.get("_ticks") ?? 0) + 1); // marks the report as from the clock, not from the reader
+      this.model.set("_ticks", (this.get("_ticks") ?? 0) + 1); // marks the report as the clock's, not the reader's
       this.send();
     }
   }
@@ -417,7 +417,7 @@ class Player {
   heardPlaying() {
     this.time = Math.floor(this.time);
     if (this.get("playing")) this.time %= this.motion.frames - 1 || 1; // at the end, start again
-    // report the stop to Python, but only after a frame that Python may have set along with the pause has arrived
+    // tell Python where it stopped, after any frame that Python set along with the pause has arrived
     else setTimeout(() => this.get("playing") || this.send(), 100);
     this.request();
   }

@@ -1,4 +1,4 @@
-"""Explorers: a few controls, and what they show, in a notebook."""
+"""Explorers: interactive controls and what they show, in a notebook."""
 
 from mdm_lib.widgets.engine import Explorer, Motion, explore
 from mdm_lib.widgets.explorers import attention_explorer, gallery, noise_explorer, sampler_explorer

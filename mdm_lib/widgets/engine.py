@@ -1,4 +1,4 @@
-"""``explore``: a few controls, and what a function makes of their values, in a notebook."""
+"""``explore``: interactive controls in a notebook, and the output of a function of their values."""
 
 import inspect
 import math
@@ -30,43 +30,43 @@ from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.visualise.player import MotionPlayer
 from mdm_lib.visualise.plots import BLUE
 
-#: Between two pictures of long work lie at least so many seconds: more could not be seen, and would slow it down.
+#: Minimum number of seconds between two pictures of long work; more pictures would only slow it down.
 REDRAW_AFTER = 0.1
-#: Pixels of the picture that a stored notebook keeps.
+#: Maximum width, in pixels, of the picture that a stored notebook keeps.
 STILL_WIDTH = 1000
 
 
 class Motion(NamedTuple):
-    """A motion for ``explore`` to show, where the joints alone do not say enough."""
+    """A motion for ``explore`` to show, with more than its joints."""
 
     joints: np.ndarray | Tensor  # [N, F, J, 3] or [F, J, 3], metres
-    captions: Sequence[str] | None = None  # one a motion
+    captions: Sequence[str] | None = None  # one per motion
     frame: int | None = None  # when it changes, the player stops and jumps there
-    columns: int | None = None  # at most so many motions side by side
+    columns: int | None = None  # maximum number of motions side by side
     skeleton: Skeleton = SMPL22
     fps: float = FPS
 
 
 def explore(fn: Callable, **controls) -> "Explorer":
-    """Show what ``fn`` makes of the controls' values, anew whenever one of them changes.
+    """Show the output of ``fn`` for the controls' values, updated whenever one of them changes.
 
     Args:
         fn: is called with the values by name. It returns a picture (Pillow image or matplotlib figure), a motion
             (``[F, J, 3]`` or ``[N, F, J, 3]`` array, tensor or ``Motion``), or a dict or sequence of these, which
             are shown side by side. A generator function yields ``(progress 0 … 1, one of these or None)``: then a
-            bar shows how far it is, and it is left where it is as soon as a control changes.
+            bar shows the progress, and the work stops as soon as a control changes.
         controls: each a widget, ``(low, high)`` or ``(low, high, step)`` for a slider, a list or tuple of words or a
-            dict for a menu, a bool for a tick box.
+            dict for a menu, a bool for a checkbox.
 
-    Where a reader sits at a browser, a generator function works in a thread of its own, from the first call on: the
-    explorer is there at once, its bar moves, and other cells can run. Its errors are shown where the picture would
-    be, and a cell that needs its result asks for ``.wait()``. Where nobody looks on (a script, or a notebook that is
-    executed to be stored or tested), the work is done before this returns: a stored output then carries the finished
-    picture, and a first call that fails fails its cell. ``_somebody_looks_on`` tells the two apart.
+    For a reader at a browser, a generator function runs in its own thread, from the first call on: the explorer appears
+    at once, its bar moves, and other cells can run. Errors are shown in place of the picture, and a cell that needs the
+    result calls ``.wait()``. Without a reader (a script, or a notebook that is executed to be stored or tested), the
+    work is finished before this returns: a stored output then contains the final picture, and an error in the first
+    call fails the cell. ``_somebody_looks_on`` distinguishes the two cases.
 
     Raises:
-        InputError: for a control that is none of these.
-        Exception: what ``fn`` raises in the first call, unless a thread works. Later errors are shown, and kept in
+        InputError: for any other control.
+        Exception: what ``fn`` raises in the first call, unless it runs in a thread. Later errors are shown, and kept in
             ``.error``.
     """
     slow = inspect.isgeneratorfunction(fn)
@@ -78,20 +78,20 @@ class Explorer(widgets.VBox):
 
     Attributes:
         controls: the widgets by name.
-        stage: what is shown; ``stage.items`` are its ``Image`` widgets and players by name.
-        error: what ``fn`` raised last time, or ``None``.
-        busy: whether a picture is still to come.
+        stage: the output; ``stage.items`` are its ``Image`` widgets and players by name.
+        error: the exception of the last call of ``fn``, or ``None``.
+        busy: whether work is still running.
     """
 
     def __init__(self, fn: Callable, controls: dict[str, widgets.Widget]):
         self.fn, self.controls, self.error = fn, controls, None
-        self._newest: Iterator[tuple] | None = None  # the work that counts; all other is left at its next yield
-        self._ended: Iterator[tuple] | None = None  # the work that was shown to its end
-        self._alone = RLock()  # one piece of work at a time: the next one waits until the last has been left
+        self._newest: Iterator[tuple] | None = None  # the current work; any other stops at its next yield
+        self._ended: Iterator[tuple] | None = None  # the last work shown completely
+        self._alone = RLock()  # one piece of work at a time: the next waits until the previous one stops
         self._thread: Thread | None = None
         self._bar = widgets.FloatProgress(max=1.0, layout=widgets.Layout(width="100%", height="14px", margin="0"))
         self._bar.style.bar_color = BLUE
-        self._bar.layout.visibility = "hidden"  # its place is kept, so that nothing jumps
+        self._bar.layout.visibility = "hidden"  # keeps its space, so that the layout does not jump
         self._complaint = widgets.HTML()
         self._complaint.layout.display = "none"
         self.stage = Stage()
@@ -108,16 +108,16 @@ class Explorer(widgets.VBox):
             raise self.error
 
     def values(self) -> dict:
-        """What the controls say now."""
+        """The current values of the controls, by name."""
         return {name: control.value for name, control in self.controls.items()}
 
     @property
     def busy(self) -> bool:
-        """Whether a picture is still to come."""
+        """Whether work is still running."""
         return self._newest not in (None, self._ended)
 
     def wait(self) -> "Explorer":
-        """Wait for the picture that is still to come; raises what ``fn`` raised."""
+        """Wait for running work to finish; raises what ``fn`` raised."""
         while self._thread is not None and self._thread.is_alive():
             self._thread.join()
         if self.error is not None:
@@ -125,12 +125,12 @@ class Explorer(widgets.VBox):
         return self
 
     def close(self):
-        """Leave the work that goes on, and close the widget."""
+        """Stop running work and close the widget."""
         self._newest = None
         super().close()
 
     def _refresh(self, _change=None):
-        """Begin anew with the present values."""
+        """Start again with the current values."""
         self._newest = work = self._work(self.values())
         if inspect.isgeneratorfunction(self.fn) and _somebody_looks_on():
             self._thread = Thread(target=self._finish, args=(work,), daemon=True)
@@ -139,7 +139,7 @@ class Explorer(widgets.VBox):
             self._finish(work)
 
     def _work(self, values: dict) -> Iterator[tuple]:
-        """``fn`` as a generator of (progress, picture), whichever kind it is."""
+        """``fn`` as a generator of (progress, picture), even if it is a plain function."""
         result = self.fn(**values)
         if inspect.isgeneratorfunction(self.fn):
             yield from result
@@ -147,12 +147,12 @@ class Explorer(widgets.VBox):
             yield 1.0, result
 
     def _finish(self, work: Iterator[tuple]):
-        """Show ``work`` to its end, or leave it once it is not the newest any more."""
+        """Show ``work`` to its end, or stop once it is no longer the newest."""
         with self._alone, closing(work):
             error = None
             try:
                 self._show(work)
-            except Exception as raised:  # whatever a reader's function raises is for the reader to see
+            except Exception as raised:  # any error of a reader's function is shown to the reader
                 error = raised
             if self._newest is work:
                 self._end(error)
@@ -161,7 +161,7 @@ class Explorer(widgets.VBox):
                 self._bar.layout.visibility = "hidden"
 
     def _show(self, work: Iterator[tuple]):
-        """Show what ``work`` yields while it is the newest; its last picture in any case."""
+        """Show what ``work`` yields while it is the newest, and always its last picture."""
         if self._newest is not work:
             return
         self._bar.layout.visibility = "visible"
@@ -176,7 +176,7 @@ class Explorer(widgets.VBox):
             self.stage.show(waiting)
 
     def _end(self, error: Exception | None):
-        """All is shown, or there is an error in place of the picture."""
+        """Work has ended: hide the bar, and show an error in place of the picture."""
         self.error, self._complaint.value = error, "" if error is None else _complaint(error)
         self._bar.layout.visibility = "hidden"
         self._complaint.layout.display = "none" if error is None else None
@@ -186,7 +186,7 @@ class Explorer(widgets.VBox):
         return f"<Explorer of {', '.join(self.controls)}>"
 
     def _repr_mimebundle_(self, **kwargs):
-        """The live widget, and what it shows now as one picture, for where widgets cannot run."""
+        """The live widget, and its current output as one picture, where widgets cannot run."""
         data = super()._repr_mimebundle_(**kwargs)
         if self.busy or self.error is not None or not self.stage.items:
             return data
@@ -196,28 +196,28 @@ class Explorer(widgets.VBox):
 
 
 def _request() -> dict:
-    """The message that a notebook's kernel works on now; empty outside of a kernel."""
+    """The message that the notebook's kernel is handling; empty outside a kernel."""
     kernel = getattr(get_ipython(), "kernel", None)
     return {} if kernel is None else kernel.get_parent()
 
 
 def _somebody_looks_on() -> bool:
-    """Whether a reader sits at a browser, to see how work goes on and to change its course.
+    """Whether a reader at a browser can watch the work and move controls.
 
-    Who asks the kernel to run a cell says whether anybody could answer a question of its code: JupyterLab, Colab and
-    VS Code do, and nbclient, nbval and papermill say no (``allow_stdin`` of Jupyter's messages). A moved control is
-    another kind of message, which only a browser sends.
+    A request to run a cell says whether the client accepts input prompts (``allow_stdin``): JupyterLab, Colab and
+    VS Code do, nbclient, nbval and papermill do not. A moved control is another kind of message, which only a browser
+    sends.
     """
     request = _request()
     return bool(request) and request["content"].get("allow_stdin", True)
 
 
-#: All explorers, each with the cell that made it and the run of that cell.
+#: All explorers, each with the cell that created it and the run of that cell.
 _made_in = WeakKeyDictionary()
 
 
 def _leave_last_run(explorer: Explorer):
-    """A cell that runs again ends the work of the explorers it made last time: they are not there to be seen."""
+    """Stop the work of the explorers from the cell's last run, which are no longer visible."""
     request = _request()
     cell, run = request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
     for older, (its_cell, its_run) in list(_made_in.items()):
@@ -227,7 +227,7 @@ def _leave_last_run(explorer: Explorer):
 
 
 class Stage(widgets.Box):
-    """Pictures and players side by side, below one another where there is no room; updated in place."""
+    """Pictures and players side by side, in several rows if necessary; updated in place."""
 
     def __init__(self):
         super().__init__(layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
@@ -236,7 +236,7 @@ class Stage(widgets.Box):
         self.names = _Names()
 
     def show(self, result):
-        """``result`` as ``explore`` describes it. The widgets stay when names and kinds are those of last time."""
+        """Show ``result``, as described in ``explore``. The widgets are reused if names and kinds are unchanged."""
         parts = {name: _picture_or_motion(part) for name, part in _named(result).items()}
         kinds = [(name, *_kind(part)) for name, part in parts.items()]
         if kinds != self._kinds:
@@ -258,7 +258,7 @@ class Stage(widgets.Box):
             self.items[name].frame = self._asked[name] = motion.frame
 
     def png(self) -> bytes:
-        """All that is shown in one picture, as a stored notebook keeps it; players as their film strips."""
+        """All output as one PNG, for stored notebooks; players as film strips."""
         pictures = [_still(item) for item in self.items.values()]
         size = max(p.width for p in pictures), sum(p.height for p in pictures)
         whole, top = Image.new("RGB", size, "white"), 0
@@ -269,7 +269,7 @@ class Stage(widgets.Box):
 
 
 class _Names(anywidget.AnyWidget):
-    """Nothing to see: it names pictures and sliders for screen readers, which ipywidgets leaves out."""
+    """Invisible: it labels pictures and sliders for screen readers, which ipywidgets does not."""
 
     pictures = List(Unicode()).tag(sync=True)
     _esm = """
@@ -278,7 +278,7 @@ class _Names(anywidget.AnyWidget):
       for (const slider of root.querySelectorAll("[role=slider]:not([aria-label])")) {
         const label = slider.closest(".jupyter-widgets")?.querySelector(".widget-label");
         slider.setAttribute("aria-label", label?.textContent ?? "");
-        // JupyterLab would take the arrow keys for itself
+        // otherwise JupyterLab takes the arrow keys
         slider.setAttribute("data-lm-suppress-shortcuts", "true");
       }
     }
@@ -303,7 +303,7 @@ class _Names(anywidget.AnyWidget):
 
 
 def _control(name: str, spec, slow: bool) -> widgets.Widget:
-    """The widget that a control's specification stands for, labelled with its name unless it has a label."""
+    """The widget for a control's specification, labelled with its name unless it has a label."""
     if isinstance(spec, widgets.Widget):
         control = spec
     elif isinstance(spec, bool):
@@ -323,14 +323,14 @@ def _control(name: str, spec, slow: bool) -> widgets.Widget:
         control.layout = widgets.Layout(width="auto", margin="2px 12px 2px 0")
         control.style.description_width = "72px"
     if hasattr(control, "continuous_update"):
-        # while the kernel works, ipywidgets' browser side holds all but the newest value back, so quick work
-        # does not queue up; long work gives way, and would begin anew at every pixel
+        # while the kernel is busy, the browser keeps only the newest value, so quick work does not queue up;
+        # long work would be stopped and started again at every pixel
         control.continuous_update = not slow
     return control
 
 
 def _complaint(error: Exception) -> str:
-    """An error as HTML: one line, and for other than a reader's mistake, the traceback folded away."""
+    """An error as HTML: one line, and unless it is an ``InputError``, a collapsed traceback."""
     if isinstance(error, InputError):
         line, details = str(error), ""
     else:
@@ -365,14 +365,14 @@ def _picture_or_motion(part) -> bytes | Motion:
 
 
 def _kind(part: bytes | Motion) -> tuple:
-    """What a widget cannot change about what it shows."""
+    """The properties that an existing widget cannot change."""
     return (part.skeleton, part.fps) if isinstance(part, Motion) else ()
 
 
 def _make_item(part: bytes | Motion) -> widgets.Image | MotionPlayer:
     if isinstance(part, Motion):
         player = MotionPlayer(part.joints, captions=part.captions, fps=part.fps, skeleton=part.skeleton)
-        # the player's panels are 150 px wide or wider: in this width one column more has no room
+        # the player's panels are at least 150 px wide, so one column more does not fit
         width = 900 if part.columns is None else 150 * (part.columns + 1)
         player.layout = widgets.Layout(flex="1 1 320px", min_width="0", max_width=f"{width}px")
         return player

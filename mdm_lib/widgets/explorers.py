@@ -1,7 +1,7 @@
-"""Explorers: a few controls, and what a function makes of their values, in a notebook.
+"""Explorers of noise, attention, sampling and generated motions, for notebooks.
 
-``explore(fn, **controls)`` is the one piece of machinery; the four explorers below it only wire it to the package.
-All of them work without a browser too: set a control's ``value`` and look at what is shown.
+All four only connect ``explore(fn, **controls)`` to the package. They also work without a browser: set a control's
+``value`` and look at ``stage``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,11 @@ from mdm_lib.widgets.engine import Explorer, Motion, explore
 
 
 def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation: str = "root_velocity") -> Explorer:
-    """Noise is added to a clip: the skeleton, one joint's height, and where on the schedule one is.
+    """Add noise to a clip: its skeleton, one joint's height, and the position on the schedule.
 
     Args:
-        clips: the first clip of each action can be picked.
-        num_timesteps: T.
+        clips: the first clip of each action can be selected.
+        num_timesteps: number of diffusion steps, T.
         representation: the features that the noise is added to, a key of ``mdm_lib.features.REPRESENTATIONS``.
     """
     features = REPRESENTATIONS[representation](clips.skeleton).fit(clips.joints, clips.mask)
@@ -55,7 +55,7 @@ def noise_explorer(clips: MotionClips, num_timesteps: int = 1000, representation
 
 
 def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
-    """Which frames of a noisy clip each frame looks at, in every layer and head of a model."""
+    """Which frames of a noisy clip each frame attends to, in every layer and head of a model."""
     config, device = checkpoint.config, checkpoint.representation.mean.device
 
     def show(action, layer, head, t, frame):
@@ -65,7 +65,7 @@ def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
         x_t = checkpoint.scheduler.add_noise(x0, fixed_noise(x0), torch.tensor([t], device=device))
         weights = attention(checkpoint, x_t, t, action, layer - 1)[head - 1]
         plot = plot_attention(weights, frame, told_names(checkpoint.model))
-        return {"attention": plot, "skeleton": _of(clips, joints, [f"frame {frame} asks"], frame)}
+        return {"attention": plot, "skeleton": _of(clips, joints, [f"query: frame {frame}"], frame)}
 
     return explore(
         show, action=actions_of(clips), layer=(1, config.num_layers), head=(1, config.num_heads),
@@ -75,11 +75,11 @@ def attention_explorer(checkpoint: Checkpoint, clips: MotionClips) -> Explorer:
 
 
 def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
-    """Sample a motion, then go back and forth through the steps that made it: x_t beside pred_x0."""
+    """Sample a motion, then scrub through its denoising steps: x_t beside pred_x0."""
     num_timesteps = checkpoint.config.num_timesteps
     few = min(DEFAULT_STEPS, num_timesteps)
 
-    @lru_cache(maxsize=1)  # the motion one looks at: its steps are made once, and scrubbed
+    @lru_cache(maxsize=1)  # the current motion: its steps are computed once, then scrubbed
     def begin(action, sampling: Sampling) -> tuple[list[DenoisingStep], Iterator[DenoisingStep]]:
         return [], sample(checkpoint, action, sampling=sampling)
 
@@ -100,12 +100,12 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
     shown = widgets.IntSlider(few, 1, few)
 
     def fit(_change):
-        """As many steps can be looked at as the sampler makes; a new motion begins with the last one."""
+        """Set the slider's range to the sampler's steps, and show the last one."""
         steps.disabled = sampler.value == "ddpm"
         shown.max = num_timesteps if sampler.value == "ddpm" else steps.value
         shown.value = shown.max
 
-    sampler.observe(fit, "value")  # before ``explore`` does, so that it finds the slider fitted
+    sampler.observe(fit, "value")  # before ``explore`` does, so that it sees the adjusted slider
     steps.observe(fit, "value")
     actions = list(checkpoint.label_names)
     return explore(
@@ -116,7 +116,7 @@ def sampler_explorer(checkpoint: Checkpoint) -> Explorer:
 def gallery(
     checkpoint: Checkpoint, actions: Sequence[str | int] | None = None, seeds: Sequence[int] = (0, 1, 2)
 ) -> Explorer:
-    """Several actions (the first three by default), several seeds of each, all in one player or film strip."""
+    """Several actions (by default the first three), several seeds of each, all in one player or film strip."""
     ids = [checkpoint.action_id(action) for action in (range(3) if actions is None else actions)]
     captions = [f"{checkpoint.label_names[i]}, seed {seed}" for seed in seeds for i in ids]
 
@@ -125,7 +125,7 @@ def gallery(
         return []
 
     def show(steps, view):
-        made = begin(steps)  # one batch [actions, F, J, 3] a seed
+        made = begin(steps)  # one batch [actions, F, J, 3] per seed
         while len(made) < len(seeds):
             for i, step in enumerate(sample(checkpoint, ids, num_steps=steps, seed=seeds[len(made)]), 1):
                 pred_x0 = step.pred_x0
@@ -151,16 +151,16 @@ def actions_of(clips: MotionClips) -> list[str]:
 
 
 def noisy_and_clean(checkpoint: Checkpoint, step: DenoisingStep) -> Motion:
-    """A sampler's x_t and pred_x0, of its first sample, as two motions ``[2, F, J, 3]``."""
+    """x_t and pred_x0 of a sampler's first sample, as two motions ``[2, F, J, 3]``."""
     joints = torch.cat([checkpoint.representation.decode(step.x_t[:1]).cpu(), finish(checkpoint, step.pred_x0[:1])])
     return _of(checkpoint, joints, [f"x_t, t = {step.t}", f"pred_x0, t = {step.t}"])
 
 
 def _of(data: MotionClips | Checkpoint, joints: Tensor, *rest, **options) -> Motion:
-    """A motion of the skeleton and the rate of ``data``."""
+    """A motion with the skeleton and frame rate of ``data``."""
     return Motion(joints, *rest, **options, skeleton=data.skeleton, fps=data.fps)
 
 
 def _telling_joints(skeleton: Skeleton) -> list[str]:
-    """A few joints whose height tells something, of a skeleton that has them; else all."""
+    """A few joints with informative heights, if the skeleton has them; else all."""
     return [name for name in ("right_wrist", "left_foot", "head") if name in skeleton.joint] or [*skeleton.joint_names]
