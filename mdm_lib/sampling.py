@@ -86,12 +86,13 @@ Request = str | int | Sequence[str | int]
 
 @torch.no_grad()
 def sample(
-    checkpoint: Checkpoint, condition: Request, num_samples: int = 1, sampling: Sampling | None = None, **options
-) -> Iterator[DenoisingStep]:
+    checkpoint: Checkpoint, condition: Request | None = None, num_samples: int = 1, sampling: Sampling | None = None,
+    **options,
+) -> Iterator[DenoisingStep]:  # fmt: skip
     """Make motions, yielding every denoising step, so that one can watch it.
 
     Args:
-        condition: what to do: the name or id of an action, or several of them.
+        condition: what to do: the name or id of an action, or several of them. ``action="jump"`` says the same.
         num_samples: motions of each, which follow each other; N in all.
         sampling: how; or its fields by name, as in ``sample(checkpoint, "jump", num_steps=10, seed=3)``.
 
@@ -101,6 +102,7 @@ def sample(
     Raises:
         InputError: for what the model cannot do; the message says what it can.
     """
+    condition, options = _request(checkpoint, condition, options)
     sampling = as_sampling(sampling, options).planned(checkpoint)
     several = isinstance(condition, Sequence) and not isinstance(condition, str)
     told = checkpoint.vocabulary.encode(condition if several else [condition])
@@ -127,12 +129,24 @@ def sample(
 
 
 def generate(
-    checkpoint: Checkpoint, condition: Request, num_samples: int = 1, sampling: Sampling | None = None, **options
-) -> Tensor:
+    checkpoint: Checkpoint, condition: Request | None = None, num_samples: int = 1, sampling: Sampling | None = None,
+    **options,
+) -> Tensor:  # fmt: skip
     """``sample`` run to its end, finished: motions ``[N, F, J, 3]`` in metres, y up, on the CPU."""
+    condition, options = _request(checkpoint, condition, options)
     sampling = as_sampling(sampling, options)
     last = deque(sample(checkpoint, condition, num_samples, sampling), maxlen=1).pop()
     return finish(checkpoint, last.pred_x0, sampling.lengths)
+
+
+def _request(checkpoint: Checkpoint, condition: Request | None, options: dict) -> tuple[Request, dict]:
+    """What is asked for, given as such or by the vocabulary's keyword, and the other options."""
+    keyword = checkpoint.vocabulary.keyword
+    rest = {name: value for name, value in options.items() if name != keyword}
+    condition = options.get(keyword) if condition is None else condition
+    if condition is None:
+        raise InputError(f'say what to do, as in sample(checkpoint, {keyword}="…")')
+    return condition, rest
 
 
 def as_sampling(sampling: Sampling | None, options: dict) -> Sampling:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -47,6 +48,7 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix("._
          for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"}  # fmt: skip
 
 
+@cache
 def imports(module: str) -> set[str]:
     """The modules of the package that a module of it imports, those inside functions too."""
     names = set()

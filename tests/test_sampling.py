@@ -436,6 +436,12 @@ def test_a_record_and_its_fields_by_name_say_the_same(checkpoint):
         asked.seed = 1
 
 
+def test_what_to_do_may_be_said_by_its_keyword(checkpoint):
+    assert torch.equal(generate(checkpoint, action="walk", seed=3), generate(checkpoint, "walk", seed=3))
+    with pytest.raises(InputError, match="say what to do, as in sample"):
+        generate(checkpoint, seed=3)
+
+
 def test_a_plan_leaves_nothing_open_and_is_its_own_plan(checkpoint):
     planned = Sampling(num_steps=4).planned(checkpoint)
     assert planned.timesteps == tuple(plan(checkpoint.scheduler, num_steps=4)[1]) and planned.num_steps == 4

@@ -147,7 +147,7 @@ def _explain(got: Tensor, features: Tensor, crude: float) -> None:
         off**2 < crude / 100,
         f"its mean is off by {off:.2g}; put as many points on one side of the mean as on the other",
     )
-    expect(got.var(0).sum() > 1e-6 * features.var(0).sum(), "it is the mean alone: it does not vary at all")
+    expect(got.var(0).sum() > 1e-6 * features.var(0).sum(), "it is only the mean: it does not vary at all")
     covariance = torch.cov(features.T)
     ours, real, squared = (x.reshape(-1) for x in (torch.cov(got.T), covariance, covariance @ covariance))
     expect(

@@ -44,7 +44,7 @@ def steps_and_hours(answer) -> str:
             (right * speed / 3600, "divide by the steps per second: faster means fewer hours"),
         ):
             refuse(hours, wrong, complaint)
-        expect_close(hours, seconds / 3600, f"{case} at {speed:g} steps a second it should be {seconds / 3600:.3g} h")
+        expect_close(hours, seconds / 3600, f"{case} at {speed:g} steps per second it should be {seconds / 3600:.3g} h")
     return "steps are rounded up once, over the whole run, and the hours follow from the measured speed"
 
 

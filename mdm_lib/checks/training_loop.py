@@ -29,9 +29,7 @@ def motion_loss(answer) -> str:
     across = "the change from the last real frame into the padding is counted; a change is real if *both* frames are"
     for wrong in (5 + 10 * (4 + 9) / 2, 5 + 10 * (4 + 9)):
         refuse(got, wrong, across)
-    refuse(
-        got, 5 + 10 * 4 / 2, "vel is divided by the wrong number: there is one real change, F - 1 is the number of all"
-    )
+    refuse(got, 5 + 10 * 4 / 2, "vel is divided by the wrong number: there is one real change, not F - 1")
     refuse(got, 5 + 4.0, "did you forget λ? It multiplies vel")
     refuse(got, 10 * 5 + 4.0, "λ multiplies vel, not mse")
     expect_close(got, torch.tensor([45.0]), "a change wrong by 2 gives vel = 4; with λ = 10 the loss is 5 + 40")

@@ -62,7 +62,7 @@ def _show_motions(model: Checkpoint, action: str, stem: Path, title: str, seed: 
         save_film_strip(stem.with_suffix(".png"), motions, **look),
     ]
     if find_spec("anywidget"):  # part of the extra "course"
-        from mdm_lib.player import MotionPlayer
+        from mdm_lib.visualise.player import MotionPlayer
 
         written.append(MotionPlayer(motions, **look).save_html(stem.with_suffix(".html")))
     click.echo("\n".join(f"   {path}" for path in written))

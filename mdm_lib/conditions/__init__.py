@@ -25,6 +25,8 @@ __all__ = ["VOCABULARIES", "ActionCondition", "ActionVocabulary", "Vocabulary", 
 class Vocabulary(Protocol):
     """What a condition's vocabulary must be able to do; ``ActionVocabulary`` is one."""
 
+    keyword: str  # what ``sample`` may be asked by, as in ``sample(checkpoint, action="jump")``
+
     @classmethod
     def fit(cls, clips) -> "Vocabulary":
         """What some training ``MotionClips`` can be told by."""

@@ -16,6 +16,8 @@ class ActionVocabulary:
 
     names: tuple[str, ...]
 
+    keyword = "action"
+
     @classmethod
     def fit(cls, clips) -> "ActionVocabulary":
         """The actions of some ``MotionClips``."""

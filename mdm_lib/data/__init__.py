@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-#: The loaders by the name that ``--data`` has for them; each takes what stands behind the colon.
+#: The loaders by their names in ``--data``; each takes the text after the colon.
 LOADERS: dict[str, Callable[..., MotionClips]] = {
     "synthetic": lambda count: synthetic_clips(int(count)) if count else synthetic_clips(),
     "humanact12": load_humanact12,
@@ -42,7 +42,7 @@ def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None
     name, _, where = spec.partition(":")
     if label_names is not None and name != "humanact12":
         raise InputError(f"label names are only for humanact12:PATH; {spec} has its own, so leave them out")
-    # synthetic clips are counted, all others have a place
+    # synthetic takes an optional count, the others a path
     if name not in LOADERS or not (where.isdecimal() or not where if name == "synthetic" else where):
         ways = ["synthetic", "synthetic:NUMBER", *(f"{name}:PATH" for name in LOADERS if name != "synthetic")]
         raise InputError(f"unknown data {spec!r}; use {', '.join(ways[:-1])} or {ways[-1]}")

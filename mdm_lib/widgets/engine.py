@@ -124,9 +124,13 @@ class Explorer(widgets.VBox):
             raise self.error
         return self
 
-    def close(self):
-        """Stop running work and close the widget."""
+    def leave(self):
+        """Leave the work that is still going on."""
         self._newest = None
+
+    def close(self):
+        """Leave the work that is still going on, and close the widget."""
+        self.leave()
         super().close()
 
     def _refresh(self, _change=None):
@@ -222,7 +226,7 @@ def _leave_last_run(explorer: Explorer):
     cell, run = request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
     for older, (its_cell, its_run) in list(_made_in.items()):
         if cell is not None and its_cell == cell and its_run != run:
-            older._newest = None
+            older.leave()
     _made_in[explorer] = cell, run
 
 
