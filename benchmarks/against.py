@@ -50,6 +50,10 @@ def measured(data: list[str]) -> tuple[dict, dict]:
             numbers[f"{TRAINING_STEPS} losses, {name}"] = digest(torch.stack(losses))
             weights = torch.cat([weight.flatten() for weight in trainer.ema.parameters()])
             numbers[f"averaged weights, {name}"] = digest(weights)
+            begun = time.perf_counter()
+            motions = generate(trainer.checkpoint(), [0, 1], 2, precision="fp32")
+            seconds[f"sample, {name}"] = time.perf_counter() - begun
+            numbers[f"motions, {name}"] = digest(motions)
     for model in ("synthetic.pth", "real_motion.pth"):
         checkpoint = load_checkpoint(asset_path(model))
         for sampler in ("dpm_solver", "ddim", "ddpm"):

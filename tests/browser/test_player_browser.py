@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import test_other_skeletons as other_skeletons
 
 from mdm_lib import load_clips
 from mdm_lib.visualise.player import MotionPlayer
@@ -309,3 +310,26 @@ def test_the_same_player_twice_on_a_page(open_file, clips, tmp_path):
     page = open_file(tmp_path / "page.html")
     page.wait_for_function("document.querySelectorAll('.mdm-player').length === 2")
     assert page.locator("div:empty[id^=mdm-player]").count() == 0
+
+
+@pytest.mark.parametrize("name", other_skeletons.BODIES)
+def test_other_skeletons_play_at_their_rate(open_file, tmp_path, name):
+    """21 joints at 12.5 a second, and a toy of three without head and trunk; with ghosts and shadows, no error."""
+    clips = other_skeletons.some_motion(*other_skeletons.BODIES[name])
+    player = MotionPlayer(clips.joints[1], fps=clips.fps, skeleton=clips.skeleton, ghosts=True, trail=True)
+    page = open_file(player.save_html(tmp_path / "page.html"))
+    page.wait_for_selector(".mdm-stage canvas")
+    before = ink(page)
+    wait_for_ink(page, "!==", before)  # it moves
+    assert page.locator(".mdm-time").text_content().endswith(f"/ {30 / clips.fps:.2f} s")
+    colours = page.evaluate(
+        """() => { const canvas = document.querySelector('.mdm-stage canvas');
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        let blue = 0, red = 0;
+        for (let i = 0; i < data.length; i += 4) {
+            if (data[i + 3] > 0 && data[i + 2] - data[i] > 60) blue++;
+            if (data[i + 3] > 0 && data[i] - data[i + 2] > 60) red++;
+        }
+        return [blue, red] }"""
+    )
+    assert min(colours) > 200  # left and right limbs
