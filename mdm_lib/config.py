@@ -3,9 +3,26 @@
 from dataclasses import asdict, dataclass, fields
 
 from mdm_lib.errors import InputError
-from mdm_lib.words import known
+from mdm_lib.words import known, plain_number
 
 SCHEDULES = ("linear", "cosine")
+
+
+def make_plain(config) -> None:
+    """Turn numpy's and torch's numbers into Python's; what has another type than its default is an ``InputError``."""
+    for field in fields(config):
+        value, kind = getattr(config, field.name), field.type
+        if kind in (int, float):
+            value = plain_number(field.name, value)
+        elif kind is bool and hasattr(value, "item"):
+            value = value.item()
+        elif kind is str and isinstance(value, str):
+            value = str(value)  # numpy's text is a kind of str
+        if kind is float and isinstance(value, int):
+            value = float(value)
+        if type(value) is not kind:
+            raise InputError(f"{field.name} is {value!r:.40}; it must be of the type {kind.__name__}")
+        object.__setattr__(config, field.name, value)
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class ModelConfig:
     schedule: str = "linear"
 
     def __post_init__(self):
+        make_plain(self)
         # said here and not by model and scheduler, which need nothing but torch
         if self.latent_dim % self.num_heads or self.latent_dim % 2:
             raise InputError(
@@ -56,6 +74,9 @@ class TrainingConfig:
     ema_decay: float = 0.995
     seed: int = 0
 
+    def __post_init__(self):
+        make_plain(self)
+
 
 @dataclass(frozen=True)
 class Config(TrainingConfig, ModelConfig):
@@ -63,6 +84,9 @@ class Config(TrainingConfig, ModelConfig):
 
     Two runs with equal data, ``Config`` and length give equal weights on one machine.
     """
+
+    def __post_init__(self):
+        ModelConfig.__post_init__(self)  # which makes all fields plain
 
     def to_dict(self) -> dict:
         """Plain values, for a checkpoint."""

@@ -52,7 +52,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, key_mask: Tensor | None = None) -> Tensor:
         """``x [B, L, E]``, ``key_mask [B, 1, 1, L]`` True where a token may be looked at."""
         q, k, v = self.heads(x)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=None if key_mask is None else key_mask.bool())
         x = x + self.dropout(self.out(attended.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.mlp(self.norm2(x)))
 
@@ -61,7 +61,7 @@ class Block(nn.Module):
         q, k, _ = self.heads(x)
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         if key_mask is not None:
-            scores = scores.masked_fill(~key_mask, -torch.inf)
+            scores = scores.masked_fill(~key_mask.bool(), -torch.inf)
         return scores.softmax(-1)
 
 
@@ -110,12 +110,11 @@ class MDM(nn.Module):
 
     def tokens(self, x_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         """The sequence: K condition tokens, time, F frames, ``[B, K + 1 + F, E]``; and the condition's mask ``[B, K]``.
-
-        (In the paper, condition and time are added into one token, and the sequence has F + 1.)
-        """
+        (The paper adds condition and time into one token, so that its sequence has F + 1.)"""
         told, told_mask = self.condition(condition)
         time = self.time_token(self.positional_encoding.table[t])[:, None]
-        return self.positional_encoding(torch.cat([told, time, self.frame_tokens(x_t)], dim=1)), told_mask
+        x = torch.cat([told, time, self.frame_tokens(x_t.to(told.dtype))], dim=1)
+        return self.positional_encoding(x), told_mask
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predict the clean motion: pred_x0 ``[B, F, D]``.
@@ -130,7 +129,7 @@ class MDM(nn.Module):
         for block in self.blocks:
             x = block(x, key_mask)
         with torch.autocast(x.device.type, enabled=False):  # velocities are small differences of its numbers
-            return self.to_features(self.norm(x.float())[:, -x_t.shape[1] :])
+            return self.to_features(self.norm(x.to(self.norm.weight.dtype))[:, -x_t.shape[1] :])
 
 
 def join_masks(x: Tensor, told_mask: Tensor | None, mask: Tensor | None) -> Tensor | None:

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 MODULES = {
     "cli": ("commands.cli",),
     "data.arrays_only": ("formats.arrays_only",),
-    "data.clips": ("motion.clips", "motion.geometry", "data.humanact12"),
+    "data.clips": ("motion.clips", "motion.windows", "motion.geometry", "data.humanact12"),
     "data.factors": ("data.synthetic.factors",),
     "doctor": ("commands.doctor",),
     "metrics": ("evaluation.measures", "evaluation.physics", "evaluation.memory"),

@@ -1,6 +1,7 @@
 """Motions from a checkpoint: guidance, ``sample`` step by step, ``generate`` at once."""
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -29,7 +30,8 @@ class Sampling:
         eta: DDIM's share of fresh noise, 0 (none) to 1.
         guidance_scale: see ``guided``; ``None`` is the checkpoint's own, which its makers found best.
         guidance_interval: the timesteps ``(low, high)`` in which guidance acts; ``None`` is all.
-        num_frames: F; ``None`` is the longest of ``lengths``, or else the length the model was trained on.
+        num_frames: F; ``None`` is the longest of ``lengths``, or else the length the model was trained on. Motions that
+            are longer than that slow down and freeze; a warning says so.
         lengths: ``[N]`` real frames of each motion; frames past them are hidden from attention. ``None``: all are real.
         seed: the same seed gives the same motions on one machine.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``; the last step is always computed in float32.
@@ -107,6 +109,7 @@ def sample(
     several = isinstance(condition, Sequence) and not isinstance(condition, str)
     told = checkpoint.vocabulary.encode(condition if several else [condition])
     _check_number(len(told), num_samples, sampling.lengths)
+    _warn_of_length(sampling.num_frames, checkpoint)
     device, num_frames = checkpoint.representation.mean.device, sampling.num_frames
     told = told.to(device).repeat_interleave(num_samples, dim=0)
     mask = None if sampling.lengths is None else length_mask(torch.tensor(sampling.lengths, device=device), num_frames)
@@ -183,6 +186,16 @@ def _check_number(num_requests: int, num_samples: int, lengths: tuple[int, ...] 
     if lengths is not None and len(lengths) != num_requests * num_samples:
         raise InputError(
             f"there are {len(lengths)} lengths for {num_requests * num_samples} motions; give one a motion"
+        )
+
+
+def _warn_of_length(num_frames: int, checkpoint: Checkpoint) -> None:
+    trained = checkpoint.config.num_frames
+    if num_frames > trained:
+        warnings.warn(
+            f"{num_frames} frames are more than the {trained} that this model was trained on: the motion will slow "
+            f"down and freeze. Ask for at most {trained} ({trained / checkpoint.fps:g} s)",
+            stacklevel=3,
         )
 
 

@@ -65,9 +65,9 @@ class NoiseScheduler(nn.Module):
 
         Args:
             x0, noise: ``[B, ...]``.
-            t: ``[B]`` integers in 0 … T-1.
+            t: ``[B]`` integers in 0 … T-1, or one for all.
         """
-        t = t.view(-1, *[1] * (x0.dim() - 1))
+        t = torch.as_tensor(t, device=x0.device).view(-1, *[1] * (x0.dim() - 1))
         return self.sqrt_alphas_cumprod[t] * x0 + self.sqrt_one_minus_alphas_cumprod[t] * noise
 
     def step(self, pred_x0: Tensor, x_t: Tensor, t: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -75,10 +75,10 @@ class NoiseScheduler(nn.Module):
 
         Args:
             pred_x0, x_t: ``[B, ...]``.
-            t: ``[B]`` integers in 0 … T-1.
+            t: ``[B]`` integers in 0 … T-1, or one for all.
             noise: standard normal, like ``x_t``; drawn here when left out.
         """
-        t = t.view(-1, *[1] * (x_t.dim() - 1))
+        t = torch.as_tensor(t, device=x_t.device).view(-1, *[1] * (x_t.dim() - 1))
         noise = torch.randn_like(x_t) if noise is None else noise
         mean = self.posterior_x0_coef[t] * pred_x0 + self.posterior_xt_coef[t] * x_t
         return mean + self.posterior_std[t] * noise

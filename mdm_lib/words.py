@@ -1,9 +1,25 @@
 """Names that users type: the error for an unknown one suggests the closest match."""
 
 import difflib
+import math
 from collections.abc import Sequence
 
 from mdm_lib.errors import InputError
+
+
+def plain_number(name: str, value) -> int | float:
+    """``value`` as a Python number: a checkpoint holds nothing else, and numpy's and torch's look like one.
+
+    Raises:
+        InputError: for anything that is not one finite number.
+    """
+    try:
+        number = value.item() if hasattr(value, "item") else value
+    except (ValueError, RuntimeError):  # several numbers, of numpy and of torch
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise InputError(f"{name} is {value!r:.40}; give one finite number")
+    return number
 
 
 def known(what: str, name: str, names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,3 +92,43 @@ def test_the_configuration_has_two_parts():
     assert all(Config.from_dict(preset.to_dict()) == preset for preset in PRESETS.values())
     with pytest.raises(InputError, match="unknown schedule 'cosin'; did you mean 'cosine'"):
         replace(PRESETS["tiny"], schedule="cosin")
+
+
+NUMPY = {int: np.int64, float: np.float64, bool: np.bool_, str: np.str_}
+
+
+@pytest.mark.parametrize("setting", fields(Config), ids=lambda field: field.name)
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_every_setting_is_saved_as_a_plain_value(setting, kind, tmp_path):
+    """``lr=np.linspace(…)[1]`` used to be saved and could not be opened again."""
+    value = getattr(load_checkpoint(FORMAT_1).config, setting.name)
+    other = (
+        torch.tensor(value, dtype=torch.float64 if setting.type is float else None)
+        if kind == "torch" and setting.type is not str
+        else NUMPY[setting.type](value)
+    )
+    checkpoint = load_checkpoint(FORMAT_1)
+    checkpoint = replace(checkpoint, config=replace(checkpoint.config, **{setting.name: other}))
+    assert type(getattr(checkpoint.config, setting.name)) is setting.type
+    assert load_checkpoint(checkpoint.save(tmp_path / "m.pth")).config == load_checkpoint(FORMAT_1).config
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("lr", float("nan")), ("lr", "1e-3"), ("batch_size", 16.5), ("batch_size", True), ("mirror", 1),
+     ("schedule", None), ("seed", np.array([1, 2])), ("dropout", float("inf"))],
+)  # fmt: skip
+def test_a_setting_of_another_kind_is_refused_before_training(setting, value):
+    with pytest.raises(InputError, match=f"{setting} is"):
+        replace(PRESETS["tiny"], **{setting: value})
+
+
+def test_names_rates_and_scales_from_numpy_are_saved_as_plain_values(tmp_path):
+    clips = load_clips("synthetic:24")
+    names = np.unique(np.array(clips.label_names))  # np.str_
+    clips = replace(clips, label_names=names, source=np.str_("mine"), fps=np.float32(12.5))
+    config = replace(PRESETS["tiny"], latent_dim=16, num_layers=1, num_heads=2, ff_size=32, batch_size=np.int64(8))
+    trainer = deque(train(clips, config, steps=np.int64(2), guidance_scale=np.float64(1.5)), maxlen=1).pop()
+    checkpoint = load_checkpoint(trainer.checkpoint().save(tmp_path / "m.pth"))
+    assert checkpoint.label_names == tuple(names) and checkpoint.source == "mine" and checkpoint.fps == 12.5
+    assert checkpoint.guidance_scale == 1.5 and checkpoint.training["total_steps"] == 2

@@ -104,3 +104,29 @@ def test_action_and_time_matter():
     base = model(x_t, torch.tensor([5]), torch.tensor([1]))
     assert (base - model(x_t, torch.tensor([6]), torch.tensor([1]))).abs().max() > 1e-4
     assert (base - model(x_t, torch.tensor([5]), torch.tensor([3]))).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_a_mask_of_any_type_hides_what_it_hides(kind):
+    """Other projects' masks are numbers; as numbers they would be added to the scores."""
+    torch.manual_seed(0)
+    model = MDM(3, 22, latent_dim=32, num_layers=2, dropout=0.0)
+    x_t, t, action = torch.randn(2, 12, 66), torch.tensor([5, 7]), torch.tensor([1, 3])
+    mask = torch.arange(12) < torch.tensor([[12], [8]])
+    torch.testing.assert_close(model(x_t, t, action, mask.to(kind)), model(x_t, t, action, mask))
+    block, x, keys = model.blocks[0], torch.randn(2, 12, 32), mask[:, None, None]
+    torch.testing.assert_close(block(x, keys.to(kind)), block(x, keys))
+    torch.testing.assert_close(block.attention_map(x, keys.to(kind)), block.attention_map(x, keys))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_model_runs_in_other_precisions(kind, masked):
+    torch.manual_seed(0)
+    model = MDM(3, 22, latent_dim=32, num_layers=2, dropout=0.0).eval()
+    x_t, t, action = torch.randn(2, 12, 66), torch.tensor([5, 7]), torch.tensor([1, 3])
+    mask = torch.arange(12) < torch.tensor([[12], [8]]) if masked else None
+    expected = model(x_t, t, action, mask)
+    got = model.to(kind)(x_t, t, action, mask)
+    assert got.dtype == kind
+    torch.testing.assert_close(got.float(), expected, atol=0.1, rtol=0.1)

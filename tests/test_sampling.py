@@ -467,3 +467,13 @@ def test_the_steps_are_chosen_once_a_sample(checkpoint, monkeypatch, tmp_path):
     arguments = ["sample", "--checkpoint", path, "--action", "walk", "--steps", 2, "--output-path", tmp_path / "m.npy"]
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exit_code == 0 and len(calls) == 2
+
+
+def test_longer_than_trained_is_warned_of(checkpoint, tmp_path):
+    with pytest.warns(UserWarning, match="24 frames are more than the 20 .* Ask for at most 20 .1 s."):
+        generate(checkpoint, "walk", num_frames=24, num_steps=1)
+    path = checkpoint.save(tmp_path / "m.pth")
+    arguments = ["sample", "--checkpoint", path, "--action", "walk", "--steps", 1, "--output-path", tmp_path / "m.npy"]
+    long = CliRunner().invoke(main, [str(argument) for argument in [*arguments, "--frames", 24]])
+    assert long.exit_code == 0 and long.stderr.count("warning: 24 frames are more than the 20") == 1
+    assert "warning" not in CliRunner().invoke(main, [str(argument) for argument in arguments]).stderr

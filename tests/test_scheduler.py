@@ -101,3 +101,10 @@ def test_bayes_posterior_by_quadrature():
 def test_an_unknown_schedule_says_what_there_is():
     with pytest.raises(ValueError, match="unknown schedule 'cosin'; there are: linear, cosine"):
         NoiseScheduler(50, "cosin")
+
+
+def test_one_timestep_for_all_may_be_a_number():
+    scheduler, x0, noise = NoiseScheduler(50), torch.randn(3, 4, 2), torch.randn(3, 4, 2)
+    t = torch.full((3,), 20)
+    assert torch.equal(scheduler.add_noise(x0, noise, 20), scheduler.add_noise(x0, noise, t))
+    assert torch.equal(scheduler.step(x0, noise, 20, noise), scheduler.step(x0, noise, t, noise))

@@ -1,5 +1,6 @@
 """Shared by several commands: options, one-line errors, and a progress bar."""
 
+import warnings
 from collections import deque
 
 import click
@@ -23,7 +24,9 @@ class OneLineErrors(click.Group):
 
     def invoke(self, ctx: click.Context):
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+                return super().invoke(ctx)
         except InputError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)

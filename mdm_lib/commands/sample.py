@@ -23,7 +23,7 @@ from mdm_lib.sampling import Sampling
 @click.option("--spacing", type=click.Choice(SPACINGS), default=DEFAULT_SPACING, help="Steps even in t or log SNR.")
 @click.option("--eta", type=float, default=0.0, help="Noise that ddim adds back, 0 to 1.")
 @click.option("--guidance", type=float, help="Scale; 1: none; more: clearer, less varied.  [default: the checkpoint's]")
-@click.option("--frames", type=int, help="Length in frames.  [default: the model's]")
+@click.option("--frames", type=int, help="Length; past that of its training a model freezes.  [default: the model's]")
 @click.option("--seed", type=int, default=0)
 @click.option("--output-path", metavar="FILE", help="[default: output/generated_actionA_samplesN.npy]")
 @device_option

@@ -23,7 +23,8 @@ from mdm_lib.evaluation import measures, physics
 from mdm_lib.evaluation.memory import nearest_clip
 from mdm_lib.evaluation.recogniser import VERSION, Recogniser, load_recogniser, train_recogniser
 from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
-from mdm_lib.motion.clips import MotionClips, random_windows
+from mdm_lib.motion.clips import MotionClips
+from mdm_lib.motion.windows import random_windows
 from mdm_lib.sampling import Sampling, as_sampling, generate
 
 MAX_SAMPLES = 600

@@ -19,6 +19,9 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean ``[D]`` and covariance ``[D, D]`` of features ``[N, D]``, in float64 on the CPU."""
     if features.dim() != 2 or len(features) < 2:
         raise InputError(f"features are {list(features.shape)}; the distance needs [N, D] with at least 2 motions")
+    if not features.isfinite().all():
+        bad = int((~features.isfinite()).any(1).nonzero()[0])
+        raise InputError(f"features of motion {bad} have NaN or infinite numbers; leave that motion out")
     features = features.cpu().double()  # Apple's MPS has no float64
     return features.mean(0), torch.cov(features.T).view(features.shape[1], -1)
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mdm_lib.motion.clips import MotionClips, cut_windows
+from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import face_forward, length_mask, mirror
+from mdm_lib.motion.windows import cut_windows
 
 #: ``nearest_clip`` compares every fourth frame, and windows of so many clips at a time (memory).
 COMPARE_EVERY, CLIPS_AT_ONCE = 4, 64

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
-from mdm_lib.motion.clips import MotionClips, random_windows
+from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
+from mdm_lib.motion.windows import random_windows
 from mdm_lib.runtime import constant, seeded
 
 WIDTH, NUM_FEATURES = 96, 64

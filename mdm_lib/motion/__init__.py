@@ -1,15 +1,6 @@
 """Motion, independent of file formats and models: skeletons, geometry, rotations, clips."""
 
-from mdm_lib.motion.clips import (
-    ClipMaker,
-    MotionClips,
-    cut_windows,
-    draw_windows,
-    first_clip,
-    mirror_labels,
-    put_on_floor,
-    random_windows,
-)
+from mdm_lib.motion.clips import ClipMaker, MotionClips, mirror_labels, put_on_floor
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, centre, face_forward, heading, length_mask, mirror, turn
 from mdm_lib.motion.rotations import quaternions, rotation_matrices, slerp
 from mdm_lib.motion.skeleton import (
@@ -26,6 +17,7 @@ from mdm_lib.motion.skeleton import (
     hold_bone_lengths,
     side,
 )
+from mdm_lib.motion.windows import cut_windows, draw_windows, first_clip, random_windows
 
 __all__ = [
     "BONES",

@@ -1,19 +1,28 @@
 """``MotionClips``, the one container of motion, and the preparation of clips for a model."""
 
 import hashlib
+import io
+import json
 import math
-from collections.abc import Callable
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mdm_lib.errors import InputError
-from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
+from mdm_lib.files import write_atomically
+from mdm_lib.motion.geometry import FPS, length_mask
+from mdm_lib.motion.intake import bring_in, doubts
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import constant
+from mdm_lib.words import known, plain_number
 
 
 class ClipMaker(NamedTuple):
@@ -55,12 +64,19 @@ class MotionClips:
     maker: ClipMaker | None = None
 
     def __post_init__(self):
+        # plain values, as a checkpoint carries them
+        for name, value in {"label_names": tuple(map(str, self.label_names)), "source": str(self.source)}.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "fps", plain_number("fps", self.fps))
         if len(self) == 0:
             raise InputError(f"{self.source}: there are no clips in it")
         if self.joints.dim() != 4 or self.joints.shape[2:] != (self.skeleton.num_joints, 3):
             raise InputError(f"{self.source}: {_shape_complaint('clips', self.joints[0], self.skeleton)}")
         if not 0 < self.fps < math.inf:
             raise InputError(f"{self.source}: fps is {self.fps}; give a positive number of frames per second")
+        for name, value in {"lengths": self.lengths, "labels": self.labels, **self.factors}.items():
+            if value.shape[:1] != self.joints.shape[:1]:
+                raise InputError(f"{self.source}: {name} must be one per clip, for {len(self)} clips, not {len(value)}")
         checks = {
             "has fewer than 2 frames; leave it out": self.lengths < 2,
             f"has a label out of range; labels are 0 to {len(self.label_names) - 1}": (self.labels < 0)
@@ -85,6 +101,83 @@ class MotionClips:
         joints = torch.nn.utils.rnn.pad_sequence([clip.float() for clip in clips], batch_first=True)
         lengths = torch.tensor([len(clip) for clip in clips])
         return cls(joints, lengths, torch.as_tensor(labels).long(), tuple(label_names), source, {}, skeleton, fps)
+
+    @classmethod
+    def from_arrays(
+        cls, motions: Sequence, labels: Sequence[str | int], label_names: Sequence[str] | None = None, *,
+        fps: float = FPS, up: str = "y", scale: float = 1.0, swap_sides: bool = False, skeleton: Skeleton = SMPL22,
+        source: str = "motion clips", to_fps: float = FPS,
+    ) -> "MotionClips":  # fmt: skip
+        """From arrays, tensors or lists of your own, brought to metres, y up and ``to_fps`` frames per second.
+
+        What looks wrong with a clip (head below feet, exchanged sides, an odd height, frames that jump) is said in a
+        warning, with what to pass here.
+
+        Args:
+            motions: N motions ``[F_i, J, 3]``, or one array ``[N, F, J, 3]``. Motions of SMPL's 24, SMPL-H's 52 or
+                SMPL-X's 55 joints are cut to the first 22.
+            labels: N names of actions, or numbers.
+            label_names: by default the names in the order in which they first occur, or the numbers as text.
+            fps: frames per second of the motions.
+            up: the axis that points up: ``"y"``, ``"-y"``, ``"z"`` or ``"-z"``.
+            scale: metres in the motions' unit: 0.01 for centimetres.
+            swap_sides: True if left and right joints are exchanged.
+
+        Raises:
+            InputError: for what are not motions, or labels that do not fit them; the message names the clip.
+        """
+        labels = [label.item() if hasattr(label, "item") else label for label in labels]
+        if len(labels) != len(motions):
+            raise InputError(f"{source}: labels must be one per clip, for {len(motions)} clips, not {len(labels)}")
+        if label_names is None:
+            words = all(isinstance(label, str) for label in labels)
+            label_names = list(dict.fromkeys(labels)) if words else [*map(str, range(max(labels, default=0) + 1))]
+        label_names = [str(name) for name in label_names]
+        ids = [label if isinstance(label, int) else label_names.index(known("action", label, label_names))
+               for label in labels]  # fmt: skip
+        rate = plain_number("fps", fps)
+        clips = [
+            bring_in(motion, f"{source}: clip {n}", rate, to_fps, up, scale, swap_sides, skeleton)
+            for n, motion in enumerate(motions)
+        ]
+        _warn_of_doubts(clips, to_fps, skeleton, source)
+        return cls.from_list(clips, ids, label_names, source, skeleton, to_fps)
+
+    def save(self, path: str | Path) -> Path:
+        """Write them to one .npz that ``load`` reads, atomically."""
+        about = {"label_names": self.label_names, "source": self.source, "fps": self.fps,
+                 "skeleton": self.skeleton.to_plain()}  # fmt: skip
+        arrays = {"joints": self.joints, "lengths": self.lengths, "labels": self.labels}
+        arrays |= {f"factor {name}": value for name, value in self.factors.items()}
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, about=np.array(json.dumps(about)), **{name: value.cpu().numpy() for name, value in arrays.items()}
+        )
+        return write_atomically(path, content.getbuffer())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "MotionClips":
+        """What ``save`` wrote. Nothing in the file is run.
+
+        Raises:
+            InputError: no such file, or one that is damaged or something else.
+        """
+        if not Path(path).is_file():
+            raise InputError(f"no file at {path}; check the path")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            about = json.loads(str(arrays.pop("about")))
+            tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+            joints, lengths, labels = (tensors[name] for name in ("joints", "lengths", "labels"))
+            skeleton = Skeleton.from_plain(about["skeleton"])
+            names, source, fps = about["label_names"], about["source"], about["fps"]
+        except InputError:
+            raise
+        except Exception as error:  # zipfile's, zlib's, numpy's and json's, whichever notices first
+            raise InputError(f"{path} is not what MotionClips.save wrote, or is damaged ({error})") from error
+        factors = {name.removeprefix("factor "): v for name, v in tensors.items() if name.startswith("factor ")}
+        return cls(joints, lengths, labels, names, source, factors, skeleton, fps)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -140,6 +233,19 @@ class MotionClips:
         )
 
 
+def _warn_of_doubts(clips: list[Tensor], fps: float, skeleton: Skeleton, source: str) -> None:
+    """One warning for each kind of doubt, naming the first clip that raises it and how many do."""
+    first, count = {}, Counter()
+    for n, clip in enumerate(clips):
+        for doubt in doubts(clip, fps, skeleton) if len(clip) and clip.isfinite().all() else []:
+            kind = doubt.split()[0]
+            first.setdefault(kind, f"clip {n} {doubt}")
+            count[kind] += 1
+    for kind, text in first.items():
+        others = f" ({count[kind]} of {len(clips)} clips)" if count[kind] > 1 else ""
+        warnings.warn(f"{source}: {text}{others}", stacklevel=3)
+
+
 def _shape_complaint(what: str, found: Tensor, skeleton: Skeleton) -> str:
     return (
         f"{what} must be [frames, {skeleton.num_joints} joints, 3], not {list(found.shape)}; give the skeleton of "
@@ -171,56 +277,3 @@ def mirror_labels(label_names: tuple[str, ...]) -> tuple[int, ...]:
     swap = str.maketrans({"\0": "right", "\1": "left"})
     mirrored = [name.replace("left", "\0").replace("right", "\1").translate(swap) for name in label_names]
     return tuple(label_names.index(name) if name in label_names else -1 for name in mirrored)
-
-
-def random_windows(
-    clips: MotionClips, index: Tensor, num_frames: int, with_mirror: bool, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """A random window of each chosen clip, facing forward, mirrored with probability 1/2 where its label allows it.
-
-    Args:
-        index: ``[B]`` indices of the clips.
-        num_frames: F, the window's length; shorter clips are padded.
-
-    Returns:
-        joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame), labels ``[B]``.
-    """
-    mirrored = clips.mirrored_labels
-    joints, mask, flipped = draw_windows(clips, index, num_frames, mirrored >= 0 if with_mirror else None, generator)
-    return joints, mask, torch.where(flipped, mirrored[index], clips.labels[index])
-
-
-def draw_windows(
-    clips: MotionClips, index: Tensor, num_frames: int, has_mirror: Tensor | None,
-    generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """``random_windows`` without labels: joints, mask, and whether each window is mirrored, ``[B]`` bool.
-
-    Clips for which ``has_mirror [N]`` is True are mirrored with probability 1/2; ``None`` mirrors none.
-    """
-    draws = torch.rand(2, len(index), generator=generator, device=index.device)
-    slack = (clips.lengths[index] - num_frames).clamp(min=0)
-    joints, mask = cut_windows(clips, index, (draws[0] * (slack + 1)).long(), num_frames)
-    if has_mirror is None:
-        return joints, mask, torch.zeros_like(index, dtype=torch.bool)
-    flipped = (draws[1] < 0.5) & has_mirror[index]
-    return torch.where(flipped[:, None, None, None], mirror(joints, clips.skeleton), joints), mask, flipped
-
-
-def cut_windows(clips: MotionClips, index: Tensor, start: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-    """Frames ``start [B]`` to ``start + num_frames - 1`` of the clips ``index [B]``, facing forward.
-
-    Returns:
-        joints ``[B, F, J, 3]``, mask ``[B, F]`` (True = real frame).
-    """
-    frames = start[:, None] + torch.arange(num_frames, device=index.device)
-    mask = frames < clips.lengths[index][:, None]
-    frames = torch.minimum(frames, clips.lengths[index][:, None] - 1)  # padding repeats the last pose and is masked
-    return face_forward(clips.joints[index[:, None], frames], clips.skeleton), mask
-
-
-def first_clip(clips: MotionClips, action: str, num_frames: int | None = None) -> Tensor:
-    """The first clip of an action, facing forward, real frames only: ``[1, F, J, 3]``, F at most ``num_frames``."""
-    index = (clips.labels == clips.label_names.index(action)).nonzero()[0]
-    length = int(clips.lengths[index])
-    return cut_windows(clips, index, torch.zeros_like(index), min(length, num_frames or length))[0]

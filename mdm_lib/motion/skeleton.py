@@ -4,7 +4,7 @@ The course uses ``SMPL22``, SMPL's first 22 joints, y up, left is +x when facing
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -40,6 +40,9 @@ class Skeleton:
     head: int | None = None
 
     def __post_init__(self):
+        for field in fields(self):  # plain values, as files carry them
+            if getattr(self, field.name) is not None:
+                object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
         names, parents = self.joint_names, self.parents
         if len(set(names)) != len(names) or len(names) != len(parents) or not names:
             raise InputError(
@@ -91,6 +94,13 @@ class Skeleton:
     def from_plain(cls, values: dict) -> "Skeleton":
         """The skeleton from ``to_plain``; missing fields (not names or parents) get their defaults."""
         return cls(**{name: value if isinstance(value, int) else _as(tuple, value) for name, value in values.items()})
+
+
+def _plain(value):
+    """Text and whole numbers of Python, in tuples."""
+    if isinstance(value, str):
+        return str(value)
+    return tuple(map(_plain, value)) if isinstance(value, Iterable) else int(value)
 
 
 def _as(kind: type, values: Sequence) -> Sequence:

@@ -24,7 +24,7 @@ def training_loss(pred_x0: Tensor, x0: Tensor, mask: Tensor, vel_weight: float) 
         vel_weight: λ.
     """
     mse = masked_mse(pred_x0, x0, mask)
-    vel = masked_mse(pred_x0.diff(dim=1), x0.diff(dim=1), mask[:, 1:] & mask[:, :-1])
+    vel = masked_mse(pred_x0.diff(dim=1), x0.diff(dim=1), mask[:, 1:] * mask[:, :-1])
     return mse + vel_weight * vel, mse, vel
 
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from mdm_lib.conditions import Vocabulary
 from mdm_lib.config import Config
 from mdm_lib.features.joints import Representation
-from mdm_lib.motion.clips import MotionClips, cut_windows, draw_windows
+from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import mirror
+from mdm_lib.motion.windows import cut_windows, draw_windows
 from mdm_lib.runtime import seed_of
 from mdm_lib.scheduler import NoiseScheduler
 

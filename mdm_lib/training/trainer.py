@@ -21,7 +21,7 @@ from mdm_lib.runtime import PRECISIONS, autocast, pick_device, seed_of, seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.objective import TimestepLossAverage, learning_rate, training_loss
 from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser
-from mdm_lib.words import known
+from mdm_lib.words import known, plain_number
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
 WARMING_STEPS, MEASURED_STEPS = 3, 20
@@ -52,8 +52,9 @@ class Trainer:
         self, clips: MotionClips, config: Config, total_steps: int | None = None, *,
         guidance_scale: float = 1.0, device: torch.device | None = None, precision: str = "auto", compile: bool = False,
     ):  # fmt: skip
-        self.config, self.total_steps, self.precision = config, total_steps, known("precision", precision, PRECISIONS)
-        self.guidance_scale = guidance_scale
+        self.config, self.precision = config, known("precision", precision, PRECISIONS)
+        self.total_steps = None if total_steps is None else plain_number("steps", total_steps)
+        self.guidance_scale = plain_number("guidance_scale", guidance_scale)
         self.device = pick_device() if device is None else device
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if config.batch_size % self.world_size:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.features.joints import REPRESENTATIONS
-from mdm_lib.motion.clips import MotionClips, first_clip
+from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.skeleton import Skeleton
+from mdm_lib.motion.windows import first_clip
 from mdm_lib.notebook import fixed_noise
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_STEPS, SAMPLERS, DenoisingStep
 from mdm_lib.sampling import Sampling, finish, sample

@@ -105,3 +105,10 @@ def test_ks_distance_against_scipy(seed, size, other, whole):
     draws = draws.round() if whole else draws  # whole numbers: many ties
     a, b = draws.split([size, other])
     assert measures.ks_distance(a, b) == pytest.approx(scipy.stats.ks_2samp(a.numpy(), b.numpy()).statistic, abs=1e-6)
+
+
+def test_a_feature_that_is_no_number_names_its_motion():
+    features = torch.randn(30, 4, generator=seeded())
+    features[7, 2] = torch.nan
+    with pytest.raises(InputError, match="motion 7 have NaN"):
+        measures.frechet_distance(features, torch.randn(30, 4))

@@ -4,8 +4,8 @@ import torch
 
 from mdm_lib.data import MotionClips, synthetic_clips
 from mdm_lib.evaluation.memory import nearest_clip
-from mdm_lib.motion.clips import cut_windows
 from mdm_lib.motion.geometry import mirror, turn
+from mdm_lib.motion.windows import cut_windows
 from mdm_lib.sampling import hold_last_pose
 
 

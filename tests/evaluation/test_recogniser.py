@@ -8,8 +8,8 @@ from mdm_lib import InputError, load_clips
 from mdm_lib.data import synthetic_clips
 from mdm_lib.evaluation import measures, recogniser
 from mdm_lib.evaluation.recogniser import Recogniser, body_view, load_recogniser, train_recogniser
-from mdm_lib.motion.clips import random_windows
 from mdm_lib.motion.geometry import turn
+from mdm_lib.motion.windows import random_windows
 from mdm_lib.sampling import hold_last_pose
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdm_lib.features.joints import REPRESENTATIONS
-from mdm_lib.motion.clips import cut_windows  # fmt: skip
 from mdm_lib.motion.geometry import centre
+from mdm_lib.motion.windows import cut_windows  # fmt: skip
 
 
 @pytest.mark.parametrize("name", list(REPRESENTATIONS))

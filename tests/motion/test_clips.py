@@ -1,14 +1,16 @@
 """MotionClips, and the windows that training sees."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from helpers import some_clips
 
 from mdm_lib import InputError, MotionClips
-from mdm_lib.motion.clips import cut_windows, mirror_labels, random_windows  # fmt: skip
+from mdm_lib.motion.clips import mirror_labels
 from mdm_lib.motion.geometry import face_forward, length_mask
+from mdm_lib.motion.windows import cut_windows, random_windows  # fmt: skip
 
 
 def test_mirror_labels():
@@ -87,3 +89,15 @@ def test_bad_lengths_labels_and_lists_are_named():
         MotionClips.from_list([torch.zeros(5, 22, 3), torch.zeros(5, 17, 3)], [0, 0], ("a",))
     with pytest.raises(InputError, match="no clips"):
         MotionClips.from_list([], [], ("a",))
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_as_many_labels_and_lengths_as_clips(count):
+    clips = [torch.randn(5, 22, 3) for _ in range(4)]
+    with pytest.raises(InputError, match=f"labels must be one per clip, for 4 clips, not {count}"):
+        MotionClips.from_list(clips, [0] * count, ("a",))
+    whole = MotionClips.from_list(clips, [0] * 4, ("a",))
+    with pytest.raises(InputError, match="lengths must be one per clip"):
+        replace(whole, lengths=torch.full((count,), 5))
+    with pytest.raises(InputError, match="height must be one per clip"):
+        replace(whole, factors={"height": torch.ones(count)})

@@ -45,3 +45,12 @@ def test_learning_rate_warms_up_and_decays():
     rates = [learning_rate(step, 1000, config) for step in range(1000)]
     assert rates[0] == pytest.approx(1e-4) and max(rates) > 0.99e-3 and rates[-1] == pytest.approx(1e-5, rel=0.01)
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32])
+def test_a_mask_of_numbers_is_a_mask(kind):
+    x0, pred, mask = torch.randn(2, 6, 3), torch.randn(2, 6, 3), torch.arange(6) < torch.tensor([[6], [4]])
+    for got, expected in zip(
+        training_loss(pred, x0, mask.to(kind), 2.0), training_loss(pred, x0, mask, 2.0), strict=True
+    ):
+        torch.testing.assert_close(got, expected)

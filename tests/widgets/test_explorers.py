@@ -15,7 +15,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mdm_lib import PRESETS, InputError, generate, load_clips, train
-from mdm_lib.motion.clips import first_clip
+from mdm_lib.motion.windows import first_clip
 from mdm_lib.sampling import sample
 from mdm_lib.visualise.inspect import attention
 from mdm_lib.visualise.plots import plot_attention, plot_noise

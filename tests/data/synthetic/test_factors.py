@@ -10,9 +10,9 @@ from mdm_lib.data.synthetic.actions import ACTIONS, PERFORMERS
 from mdm_lib.data.synthetic.clips import synthetic_clips
 from mdm_lib.data.synthetic.factors import MIN_FRAMES, READINGS, estimate_factors
 from mdm_lib.errors import InputError
-from mdm_lib.motion.clips import cut_windows
 from mdm_lib.motion.geometry import FPS, mirror, turn
 from mdm_lib.motion.skeleton import BONES
+from mdm_lib.motion.windows import cut_windows
 
 NUM_FRAMES = 60  # what a model makes, and hardly more than one cycle of the slowest
 
