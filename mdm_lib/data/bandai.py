@@ -181,9 +181,16 @@ def _listed(counts: dict[str, int], at_most: int = 20) -> str:
 
 def _read_bvh(file: Path) -> Tensor:
     """``[F, 22, 3]`` joints, metres, at 20 frames per second."""
-    joints = forward_kinematics(*_smpl_pose(_resample(read_bvh(file, BVH_FPS, (BVH_ROOT, *BVH_JOINTS))))).float()
+    try:
+        motion = read_bvh(file, BVH_FPS, (BVH_ROOT, *BVH_JOINTS))
+    except InputError as error:
+        raise InputError(
+            f"{error}. This loader reads the BVH files of the {SOURCE} only; keep others in a folder of their own, and "
+            "bring their joints in with MotionClips.from_arrays (README, Your own motions)"
+        ) from error
+    joints = forward_kinematics(*_smpl_pose(_resample(motion))).float()
     if not joints.isfinite().all():
-        raise InputError(f"{file} has NaN or infinite numbers; download it again, or delete it")
+        raise InputError(f"{file} has NaN or infinite numbers; copy it again")
     return joints
 
 

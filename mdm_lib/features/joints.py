@@ -1,5 +1,7 @@
 """Motion features: invertible maps between joints and normalised features."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -36,11 +38,26 @@ class Representation(nn.Module):
 
     def fit(self, joints: Tensor, mask: Tensor) -> "Representation":
         """Fit the normaliser to the real frames (``mask [B, F]``) of motions ``[B, F, J, 3]``; returns itself."""
-        features = self.from_joints(joints)[mask].cpu().double()  # Apple's MPS has no float64
-        variance = features.var(0, unbiased=False)
+        return self.fit_parts([(joints, mask)])
+
+    def fit_parts(self, parts: Iterable[tuple[Tensor, Tensor]]) -> "Representation":
+        """``fit`` to motions that come in parts (joints, mask), so that their features need not all be in memory.
+
+        Means and variances of two sets give those of both (Chan, Golub & LeVeque 1983, eq. 2.1).
+        """
+        count, mean, variance = 0, None, None
+        for joints, mask in parts:
+            features = self.from_joints(joints)[mask].cpu().double()  # Apple's MPS has no float64
+            more, its_mean, its_variance = len(features), features.mean(0), features.var(0, unbiased=False)
+            if count == 0:
+                count, mean, variance = more, its_mean, its_variance
+            elif more:
+                share, apart = more / (count + more), its_mean - mean
+                variance = (1 - share) * variance + share * its_variance + share * (1 - share) * apart**2
+                count, mean = count + more, mean + share * apart
         groups = self.scale_groups()
         group_variance = torch.stack([variance[groups == g].mean() for g in range(int(groups.max()) + 1)])
-        self.mean.copy_(features.mean(0))
+        self.mean.copy_(mean)
         # a deviation below a millimetre is noise of a constant feature; do not amplify it
         self.std.copy_(group_variance.sqrt().clamp(min=1e-3)[groups])
         return self

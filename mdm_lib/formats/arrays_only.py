@@ -135,4 +135,4 @@ def unpickle_arrays(content: bytes, path: str | Path) -> object:
     except InputError as refusal:
         raise InputError(f"{path} {refusal}") from None
     except Exception as error:  # a damaged pickle can raise any exception (pickle's documentation)
-        raise InputError(f"{path} is cut short or not a pickle ({error}); delete it and get it again") from error
+        raise InputError(f"{path} is cut short or not a pickle ({error}); get it again") from error

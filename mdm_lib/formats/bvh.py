@@ -34,12 +34,12 @@ def read_bvh(file: str | Path, fps: float, joint_names: Sequence[str]) -> Tensor
             raise ValueError("it does not have the frames and channels that it declares")
         bvh = bvhio.readAsBvh(str(file))
     except (OSError, SyntaxError, ValueError, IndexError) as error:  # all but the first are bvhio's
-        raise InputError(f"{file} cannot be read as BVH ({error}); download it again, or delete it") from error
+        raise InputError(f"{file} cannot be read as BVH ({error}); if it is cut short, copy it again") from error
     if abs(bvh.FrameTime * fps - 1) > 0.001:
-        raise InputError(f"{file} must have {fps} frames per second, not a frame time of {bvh.FrameTime} s; delete it")
+        raise InputError(f"{file} must have {fps} frames per second, not a frame time of {bvh.FrameTime} s")
     poses = {joint.Name: joint.Keyframes for joint, _, _ in bvh.Root.layout()}
     if missing := set(joint_names) - poses.keys():
-        raise InputError(f"{file} lacks {', '.join(sorted(missing))}, so it is not from this data set; delete it")
+        raise InputError(f"{file} lacks the joints {', '.join(sorted(missing))}")
     numbers = [[(*pose.Position, *pose.Rotation) for pose in poses[name]] for name in joint_names]
     return torch.tensor(numbers, dtype=torch.float64).transpose(0, 1)
 

@@ -64,4 +64,6 @@ def _read_sidecar(path: Path) -> dict:
     try:
         return json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
     except ValueError as error:
-        raise InputError(f"{sidecar}, which describes {path.name}, is damaged; delete it or recreate both") from error
+        raise InputError(
+            f"{sidecar}, which describes {path.name}, is damaged; move it away, or write both again"
+        ) from error

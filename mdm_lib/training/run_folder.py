@@ -164,9 +164,13 @@ def resume_point(out: str | Path, asked: dict, device: torch.device | None = Non
     return checkpoint
 
 
+#: What asks a training to stop: Ctrl-C, a scheduler's or a system's request to end, a closed terminal.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 @contextlib.contextmanager
 def _interrupt_flag() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, instead of breaking off in the middle of a step; a second Ctrl-C breaks off."""
+    """An event that the ``STOP_SIGNALS`` set, so that no step is broken off; the same signal again breaks it off."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag
@@ -174,10 +178,11 @@ def _interrupt_flag() -> Iterator[threading.Event]:
 
     def note(signum, frame):
         flag.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {signum: signal.signal(signum, note) for signum in STOP_SIGNALS}
     try:
         yield flag
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

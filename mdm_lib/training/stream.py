@@ -14,6 +14,9 @@ from mdm_lib.motion.windows import cut_windows, draw_windows
 from mdm_lib.runtime import seed_of
 from mdm_lib.scheduler import NoiseScheduler
 
+#: The normaliser looks at so many clips at a time (memory: about half a gigabyte for windows of 60 frames).
+CLIPS_AT_ONCE = 1500
+
 
 class Batch(NamedTuple):
     """What a training step learns from."""
@@ -84,10 +87,14 @@ def corrupt(
 
 def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:
     """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only."""
+
+    def windows_of(index: Tensor) -> tuple[Tensor, Tensor]:
+        slack = (clips.lengths[index] - num_frames).clamp(min=0)
+        windows = [cut_windows(clips, index, start, num_frames) for start in (slack * 0, slack // 2, slack)]
+        joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
+        if with_mirror:
+            joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
+        return joints, mask
+
     everyone = torch.arange(len(clips), device=clips.joints.device)
-    slack = (clips.lengths - num_frames).clamp(min=0)
-    windows = [cut_windows(clips, everyone, start, num_frames) for start in (slack * 0, slack // 2, slack)]
-    joints, mask = (torch.cat(parts) for parts in zip(*windows, strict=True))
-    if with_mirror:
-        joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
-    representation.to(joints.device).fit(joints, mask)
+    representation.to(clips.joints.device).fit_parts(map(windows_of, everyone.split(CLIPS_AT_ONCE)))

@@ -23,7 +23,8 @@ from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.visualise.inspect import attention, told_names
 from mdm_lib.visualise.plots import plot_attention, plot_noise
 from mdm_lib.visualise.strips import film_strip
-from mdm_lib.widgets.engine import Explorer, Motion, explore
+from mdm_lib.widgets.engine import Explorer, explore
+from mdm_lib.widgets.stage import Motion
 
 # The explorers ------------------------------------------------------------------------------------------------------
 

@@ -283,7 +283,8 @@ def test_a_damaged_bvh_file_is_named(tmp_path, damage):
     write_bvh(tmp_path / "dataset-1_walk_normal_001.bvh", motion(12))
     file = write_bvh(tmp_path / "dataset-1_walk_normal_002.bvh", motion(12))
     file.write_text(damage(file.read_text()))
-    with pytest.raises(InputError, match=r"normal_002\.bvh cannot be read as BVH .*; download it again") as refusal:
+    complaint = r"normal_002\.bvh cannot be read as BVH .*; if it is cut short, copy it again.* reads .* of the Bandai"
+    with pytest.raises(InputError, match=complaint) as refusal:
         load_bandai(tmp_path)
     assert "\n" not in str(refusal.value)
 
@@ -292,7 +293,7 @@ def test_a_damaged_bvh_file_is_named(tmp_path, damage):
     ("options", "complaint"),
     [
         ({"frame_time": 0.008333}, "must have 30 frames per second, not a frame time of 0.008333 s"),
-        ({"text": hierarchy(names=[n for n in NAMES if n not in ("Hand_L", "Head")])}, "lacks Hand_L, Head, so it"),
+        ({"text": hierarchy(names=[n for n in NAMES if n not in ("Hand_L", "Head")])}, "lacks the joints Hand_L, Head"),
         ({"channels": np.full((12, 22, 6), np.nan)}, "has NaN"),
     ],
 )

@@ -40,3 +40,13 @@ def test_root_velocity_does_not_see_where_it_walked():
     representation = REPRESENTATIONS["root_velocity"]()
     there = representation.encode(joints + torch.tensor([3.0, 0.0, -2.0]))
     torch.testing.assert_close(representation.encode(joints), there, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_a_fit_in_parts_is_the_fit(name):
+    clips = some_clips(lengths=(30, 8, 50, 20, 33, 41), labels=(0, 1, 0, 1, 0, 1))
+    whole = REPRESENTATIONS[name]().fit(clips.joints, clips.mask)
+    parts = zip(clips.joints.split([1, 3, 2]), clips.mask.split([1, 3, 2]), strict=True)
+    in_parts = REPRESENTATIONS[name]().fit_parts(parts)
+    torch.testing.assert_close(in_parts.mean, whole.mean)
+    torch.testing.assert_close(in_parts.std, whole.std)

@@ -15,7 +15,7 @@ import torch
 
 from mdm_lib import InputError, load_clips, train
 from mdm_lib.config import PRESETS
-from mdm_lib.training.run_folder import RunFolder, resume_point, run_training
+from mdm_lib.training.run_folder import STOP_SIGNALS, RunFolder, resume_point, run_training
 from mdm_lib.training.trainer import NonFiniteLoss
 
 TOY = replace(
@@ -66,13 +66,14 @@ def test_kill_9_then_resume_gives_the_same_log(tmp_path):
     assert read_log(tmp_path / "killed") == read_log(tmp_path / "straight")
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize("stop", STOP_SIGNALS)
+def test_a_signal_to_stop_saves_and_says_how_to_go_on(tmp_path, stop):
     command = [sys.executable, "-m", "mdm_lib", "train", "--data", "synthetic:24", "--steps", "100000"]
     command += ["--log_every", "5", "--lang", "en", "--out", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline().startswith("Training on synthetic")
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 130 and "Traceback" not in err
     assert "--resume" in out and f"--out {tmp_path}" in out

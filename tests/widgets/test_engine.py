@@ -20,7 +20,7 @@ from PIL import Image
 import mdm_lib
 from mdm_lib import InputError
 from mdm_lib.visualise.player import MotionPlayer
-from mdm_lib.widgets.engine import Motion, explore
+from mdm_lib.widgets import Motion, explore
 
 MOTION = np.random.default_rng(0).normal(size=(4, 22, 3))
 
@@ -332,3 +332,26 @@ def test_intermediate_pictures_are_shown(monkeypatch):
     explorer = explore(work, n=(0, 1))
     explorer.controls["n"].value = 1
     assert seen == [0, 1, 2]
+
+
+def test_a_pyplot_figure_is_shown_once_and_left_open_by_nobody():
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+    def draw(n):
+        figure, axes = plt.subplots(figsize=(1, 1))
+        axes.plot([n, 1])
+        return figure
+
+    explorer = explore(draw, n=(0, 9))
+    for n in (3, 5):
+        before = explorer.stage.items["picture"].value
+        explorer.controls["n"].value = n
+        assert explorer.stage.items["picture"].value != before
+    assert plt.get_fignums() == []  # JupyterLab would show every open one below the cell
+
+
+def test_a_function_that_returns_nothing_says_so():
+    with pytest.raises(InputError, match="returned None; return a picture"):
+        explore(lambda n: None, n=(0, 1))
