@@ -51,7 +51,7 @@ def measured(data: list[str]) -> tuple[dict, dict]:
             weights = torch.cat([weight.flatten() for weight in trainer.ema.parameters()])
             numbers[f"averaged weights, {name}"] = digest(weights)
             begun = time.perf_counter()
-            motions = generate(trainer.checkpoint(), [0, 1], 2, precision="fp32")
+            motions = generate(trainer.checkpoint(), [0, 1], 2, guidance_scale=1.25, precision="fp32")
             seconds[f"sample, {name}"] = time.perf_counter() - begun
             numbers[f"motions, {name}"] = digest(motions)
     for model in ("synthetic.pth", "real_motion.pth"):

@@ -9,10 +9,14 @@ from mdm_lib.errors import InputError
 def write_atomically(path: str | Path, content: bytes) -> Path:
     """Write ``content`` to a temporary file, then rename it to ``path``; missing folders are created.
 
+    A link stays a link, to the new content. What is no plain file (a folder, a device) is never replaced.
+
     Raises:
         InputError: if it cannot be written (full disk, no permission); an existing file at ``path`` is left untouched.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file")
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

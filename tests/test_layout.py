@@ -7,17 +7,21 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 from rattler import MatchSpec
 
-from mdm_lib import moved
+from mdm_lib import MotionClips, load_clips, moved
 from mdm_lib.commands.cli import main
+from mdm_lib.evaluation import judge, recogniser
+from mdm_lib.motion.intake import UPRIGHT, resample
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -175,6 +179,26 @@ def test_the_readmes_code_runs(document, capsys):
     exec(shorter, names)
     assert names["jumps"].shape == (4, 60, 22, 3)
     assert "'loss'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("document", ["README.md", "README_ja.md"])
+def test_the_readmes_way_for_ones_own_motions_runs(document, tmp_path, monkeypatch, capsys):
+    """With two dozen files as somebody else would have them: centimetres, z up, 30 frames a second."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recogniser, "STEPS", 5)
+    monkeypatch.setattr(recogniser, "BATCH_SIZE", 8)
+    monkeypatch.setattr(judge, "NUM_SPLITS", 2)
+    people = load_clips("synthetic:24")
+    for n, (clip, length) in enumerate(zip(people.joints, people.lengths, strict=True)):
+        np.save(f"mine_{n}.npy", 100 * resample(clip[:length], 20, 30).numpy() @ np.array(UPRIGHT["z"], "f4"))
+    code = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.S)[1]
+    assert code.count("minutes=5") == 1 and len(code.splitlines()) == 10
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(code.replace("minutes=5", "steps=3"), names)
+    assert MotionClips.load("mine.npz").fingerprint() == names["clips"].fingerprint()
+    assert "FID" in capsys.readouterr().out
 
 
 def test_the_placeholder_address_stands_in_one_place():

@@ -143,7 +143,7 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
 
     ``again``: the arguments of ``train`` that continue this run; ``share``: path of the final small copy, if any.
     """
-    speaks, bar, path = runtime.is_first_process(), None, None
+    speaks, bar, trainer = runtime.is_first_process(), None, None
     for kind, trainer, row, path in run_training(clips, config, out, resume=checkpoint, **options):
         if not speaks:
             continue
@@ -166,12 +166,21 @@ def _train_into(out, clips, config: Config, checkpoint: Checkpoint | None, say, 
             say("checkpoint", path=path)
     if bar is not None:
         bar.close()
-        from mdm_lib.visualise.plots import plot_losses  # here, since it loads matplotlib
-
-        plot = Path(out) / "loss.png"
-        plot_losses(Path(out) / "log.csv", plot)
-        if share:
-            path = trainer.checkpoint().share(share)
-        say("final", path=path, plot=plot)
     elif speaks:
         say("done_already", step=checkpoint.training["step"])
+    if speaks:  # of a run that was finished before, too: it may have been killed before these were there
+        _write_results(Path(out), trainer.checkpoint() if trainer else checkpoint, share, say)
+
+
+def _write_results(out: Path, final: Checkpoint, share: str | None, say) -> None:
+    """The small copy that was asked for, and the loss plot; a log that cannot be plotted costs the plot alone."""
+    from mdm_lib.visualise.plots import plot_losses  # here, since it loads matplotlib
+
+    path, plot = out / "mdm_final.pth", out / "loss.png"
+    if share:
+        path = final.share(share)
+    try:
+        plot_losses(out / "log.csv", plot)
+    except InputError as error:
+        plot = f"none ({error})"
+    say("final", path=path, plot=plot)

@@ -22,6 +22,8 @@ def save_motions(
         InputError: if a file cannot be written.
     """
     path, content = Path(path), io.BytesIO()
+    if path.suffix == ".json":
+        raise InputError(f"{path}: motions are written as .npy, with a .json beside them; try motions.npy")
     np.save(content, motions.astype(np.float32))
     about = {
         "labels": labels,

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
 
 from mdm_lib.checkpoint import Checkpoint, load_checkpoint, saved_step
 from mdm_lib.config import Config
 from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.clips import MotionClips
+from mdm_lib.runtime import is_first_process
 from mdm_lib.training.trainer import NonFiniteLoss, Trainer, agreed, train
 
 LOG_COLUMNS = ("step", "epoch", "loss", "mse", "vel", "lr")
@@ -62,22 +64,50 @@ class RunFolder:
     def cut_log(self, step: int) -> None:
         """Keep the log's rows up to ``step``: what a run did after its last checkpoint will be done again."""
         rows = []
+        if self.log.exists() and not self.log.is_file():
+            raise InputError(f"{self.log} is no plain file; move it away, or give another --out")
         if self.log.exists() and step > 0:
-            with open(self.log, newline="") as file:
-                # a killed run may have left half a line, which lacks columns or its number's end
-                rows = [
-                    r for r in csv.reader(file) if len(r) == len(LOG_COLUMNS) and r[0].isdigit() and int(r[0]) <= step
-                ]
+            # a killed run may have left half a line, without all columns or its number's end; or somebody edited it
+            text = self.log.read_text(encoding="utf-8", errors="replace").replace("\0", "")
+            rows = [r for r in csv.reader(io.StringIO(text)) if len(r) == len(LOG_COLUMNS) and r[0].isdecimal()]
+            rows = [r for r in rows if int(r[0]) <= step]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([LOG_COLUMNS, *rows])
         write_atomically(self.log, text.getvalue().encode())
 
     def append_log(self, row: dict) -> None:
         """Add one row, numbers to nine significant digits."""
-        with open(self.log, "a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(
-                [f"{row[c]:.9g}" if isinstance(row[c], float) else row[c] for c in LOG_COLUMNS]
-            )
+        try:
+            with open(self.log, "a", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerow(
+                    [f"{row[c]:.9g}" if isinstance(row[c], float) else row[c] for c in LOG_COLUMNS]
+                )
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self.log}: {error.strerror}; checkpoints up to now are untouched. Free some space, "
+                "then go on with --resume"
+            ) from error
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder: two runs in one would mix their logs and checkpoints. A killed run holds it no longer.
+
+        What killed runs left half written is cleared away.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise InputError(f"another training is writing into {self.path}; wait, or give another --out") from None
+        except OSError as error:
+            raise InputError(f"cannot use {self.path}: {error.strerror}; give another --out") from error
+        try:
+            for left in self.path.glob(".*.part"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
 
     def save(self, trainer: Trainer, name: str) -> Path:
         """Save a checkpoint, unless the weights have gone bad."""
@@ -103,7 +133,8 @@ def run_training(
     """
     folder, trainer, last_saved = RunFolder(out), None, time.monotonic()
     begin = resume.resumable()["step"] if resume else 0
-    with _interrupt_flag() as interrupted, _naming_the_last_good_checkpoint(folder):
+    held = folder.held() if is_first_process() else contextlib.nullcontext()
+    with held, _interrupt_flag() as interrupted, _naming_the_last_good_checkpoint(folder):
         for trainer in train(clips, config, resume=resume, **options):
             writes, finished = trainer.rank == 0, trainer.step == trainer.total_steps
             if trainer.step == begin + 1 and writes:

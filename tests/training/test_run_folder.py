@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from mdm_lib import InputError, load_clips, train
+from mdm_lib.commands.cli import main
 from mdm_lib.config import PRESETS
 from mdm_lib.training.run_folder import STOP_SIGNALS, RunFolder, resume_point, run_training
 from mdm_lib.training.trainer import NonFiniteLoss
@@ -143,3 +146,46 @@ def test_a_full_disk_keeps_the_old_checkpoint(clips, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["mdm_latest.pth"]
+
+
+def test_one_folder_one_run(clips, tmp_path):
+    first = run_training(clips, TOY, tmp_path, steps=40)
+    next(first)
+    with pytest.raises(InputError, match="another training is writing into"):
+        next(run_training(clips, TOY, tmp_path, steps=40))
+    first.close()
+    next(run_training(clips, TOY, tmp_path, steps=40))  # free again
+
+
+def test_what_killed_runs_left_half_written_is_cleared(clips, tmp_path):
+    (tmp_path / ".mdm_latest.pth.123.part").write_bytes(b"half")
+    list(run_training(clips, TOY, tmp_path, steps=2))
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("log", [b"\xff\xfe\x00rubbish", b"step,epoch\n1,1", b"", "\u00b2,1,1,1,1,1\n".encode()])
+def test_a_log_that_somebody_edited_does_not_stop_a_training(clips, tmp_path, log):
+    list(run_training(clips, TOY, tmp_path, steps=4, log_every=2))
+    (tmp_path / "log.csv").write_bytes(log)
+    list(run_training(clips, TOY, tmp_path, steps=6, log_every=2, resume=resume_point(tmp_path, {})))
+    assert read_log(tmp_path).splitlines()[-1].startswith("6,")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_log_that_is_no_file_is_a_line_and_no_hang(clips, tmp_path, make):
+    make(tmp_path / "log.csv")
+    with pytest.raises(InputError, match=r"log\.csv is no plain file"):
+        list(run_training(clips, TOY, tmp_path, steps=2))
+
+
+def test_a_finished_run_makes_what_a_kill_prevented(clips, tmp_path):
+    """Killed between the final checkpoint and the plot or the small copy, ``--resume`` makes both."""
+    command = ["train", "--data", "synthetic:24", "--steps", "2", "--out", str(tmp_path / "run"), "--lang", "en"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (tmp_path / "run" / "loss.png").unlink()
+    again = CliRunner().invoke(main, [*command, "--resume", "--share", str(tmp_path / "small.pth")])
+    assert again.exit_code == 0 and "This run finished at step 2" in again.output
+    assert (tmp_path / "run" / "loss.png").is_file() and (tmp_path / "small.pth").is_file()
+    (tmp_path / "run" / "log.csv").write_text("edited\n")
+    third = CliRunner().invoke(main, [*command, "--resume", "--share", str(tmp_path / "other.pth")])
+    assert third.exit_code == 0 and (tmp_path / "other.pth").is_file() and "loss plot: none" in third.output
