@@ -1,5 +1,6 @@
 """A checkpoint: one file that holds everything that sampling, showing and resuming need."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,15 @@ from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.runtime import seeded
 from mdm_lib.scheduler import NoiseScheduler
-from mdm_lib.words import find_action, known
+from mdm_lib.words import find_action, known, plain_number
 
 #: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
 FORMAT = 2
 KEYS = {
-    "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training"
+    "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training", "checksum",
 }  # fmt: skip
+#: No model is told apart by more timesteps, or made for longer motions, than this.
+MOST_TIMESTEPS, MOST_FRAMES = 100_000, 5000
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class Checkpoint:
                 "normaliser": self.representation.state_dict(),
                 "model": weights,
                 "training": training,
+                "checksum": _checksum(weights, self.representation.state_dict()),
             },
             content,
         )
@@ -126,14 +130,33 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     content = _read(Path(path), device)
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
-    if content["format"] not in range(1, FORMAT + 1):
+    if type(content["format"]) is not int or not 1 <= content["format"] <= FORMAT:
         raise InputError(
-            f"{path} has format {content['format']}, this version reads 1 to {FORMAT}; update mdm_lib to open it"
+            f"{path} has format {content['format']!r:.40}, this version reads 1 to {FORMAT}; update mdm_lib to open it"
         )
-    content = _migrated(content, path)
+    try:
+        content = _migrated(content, path)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InputError(f"{path} is not a whole checkpoint ({str(error)[:100]}); train or copy it anew") from error
     if missing := sorted(KEYS - set(content)):
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
+    try:
+        return _assembled(content, path).to(device)
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
+        raise InputError(f"{path} is not a whole checkpoint ({str(error)[:100]}); train or copy it anew") from error
+
+
+def _assembled(content: dict, path: Path) -> Checkpoint:
+    """The checkpoint whose parts ``content`` has; nothing large is made before its size is known to be right."""
     config, skeleton = Config.from_dict(content["config"]), Skeleton.from_plain(content["skeleton"])
+    if content["checksum"] != _checksum(content["model"], content["normaliser"]):
+        raise InputError(f"{path} is damaged: its weights are not those that were saved; copy it again")
+    weights = sum(weight.numel() for weight in content["model"].values())
+    declared = config.num_layers * config.latent_dim * (config.latent_dim + config.ff_size)
+    if not 0 < declared <= weights or config.num_timesteps > MOST_TIMESTEPS or config.num_frames > MOST_FRAMES:
+        raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew")
     vocabulary = vocabulary_of(config.condition).from_plain(content["condition"])
     with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
         representation, model = build(config, vocabulary, skeleton)
@@ -142,8 +165,21 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model.load_state_dict(content["model"])
     except RuntimeError as error:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew") from error
-    rest = {name: content[name] for name in ("source", "training", "fps", "guidance_scale")}
-    return Checkpoint(config, vocabulary, representation, model.eval(), skeleton=skeleton, **rest).to(device)
+    numbers = {name: plain_number(name, content[name]) for name in ("fps", "guidance_scale")}
+    if not isinstance(content["source"], str) or not isinstance(content["training"], dict | None):
+        raise InputError(f"{path}: its source must be text and its training a record; train or copy it anew")
+    rest = {name: content[name] for name in ("source", "training")}
+    return Checkpoint(config, vocabulary, representation, model.eval(), skeleton=skeleton, **rest, **numbers)
+
+
+def _checksum(*states: dict) -> str:
+    """Of all numbers in some state dicts, by which a flipped bit is noticed."""
+    digest = hashlib.sha256()
+    for state in states:
+        for name, value in sorted(state.items()):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 #: What format 1 called by another name or kept in another place.
@@ -160,7 +196,8 @@ def _migrated(content: dict, path: Path) -> dict:
     if content["format"] == FORMAT:
         return content
     asked = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
-    missing = sorted(asked - set(content)) or sorted({"epochs", "guidance_scale"} - set(content["config"]))
+    settings = content["config"] if isinstance(content.get("config"), dict) else {}
+    missing = sorted(asked - set(content)) or sorted({"epochs", "guidance_scale"} - set(settings))
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
     config = {SETTINGS_OF_FORMAT_1.get(name, name): value for name, value in content["config"].items()}
@@ -175,8 +212,9 @@ def _migrated(content: dict, path: Path) -> dict:
         "guidance_scale": config.pop("guidance_scale"),
         "config": {"condition": "action", **config},
         "condition": content["label_names"],
-        "model": _renamed(content["model"]),
+        "model": (weights := _renamed(content["model"])),
         "training": training,
+        "checksum": _checksum(weights, content["normaliser"]),  # that format had none
     }
 
 

@@ -49,6 +49,11 @@ class ModelConfig:
 
     def __post_init__(self):
         make_plain(self)
+        for name in ("latent_dim", "num_layers", "num_heads", "ff_size", "num_frames", "num_timesteps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 1 at least")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; it must be from 0 to below 1")
         # said here and not by model and scheduler, which need nothing but torch
         if self.latent_dim % self.num_heads or self.latent_dim % 2:
             raise InputError(
@@ -97,13 +102,15 @@ class Config(TrainingConfig, ModelConfig):
         """What ``to_dict`` gave.
 
         Raises:
-            InputError: when a setting is missing, or one is there that this version does not know. No default is put in
-                its place: it might not be what the model was made with.
+            InputError: when a setting is missing, or one is there that this version does not know. No default is put
+                in its place: it might not be what the model was made with.
         """
         names = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - names):
-            raise InputError(f"the configuration has settings that this version does not know: {', '.join(unknown)}; "
-                             "update mdm_lib")  # fmt: skip
+        if unknown := sorted(map(str, set(values) - names)):
+            listed = ", ".join(f"{name!s:.40}" for name in unknown[:5])
+            raise InputError(
+                f"this version does not know these settings of the configuration: {listed}; update mdm_lib"
+            )
         if missing := sorted(names - set(values)):
             raise InputError(f"the configuration lacks {', '.join(missing)}; open it with the version that wrote it")
         return cls(**values)

@@ -30,7 +30,8 @@ def known(what: str, name: str, names: Sequence[str]) -> str:
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
+    name = str(name)[:60]  # a name from a file may be a page long
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(f"unknown {what} {name!r}; {hint}There are: {', '.join(names)}")
 

@@ -71,7 +71,7 @@ def test_no_missing_part_gets_todays_default(content, tmp_path, part):
 def test_unknown_settings_and_parts_of_format_1_are_refused(tmp_path):
     content = torch.load(FORMAT_1, weights_only=True)
     torch.save({**content, "config": {**content["config"], "balanced": True}}, tmp_path / "m.pth")
-    with pytest.raises(InputError, match="does not know: balanced"):
+    with pytest.raises(InputError, match="does not know these settings of the configuration: balanced"):
         load_checkpoint(tmp_path / "m.pth")
     del content["label_names"]
     torch.save(content, tmp_path / "m.pth")
@@ -82,7 +82,7 @@ def test_unknown_settings_and_parts_of_format_1_are_refused(tmp_path):
 @pytest.mark.parametrize("number", [0, 3, "2", None])
 def test_other_formats_are_refused(content, tmp_path, number):
     torch.save({**content, "format": number}, tmp_path / "m.pth")
-    with pytest.raises(InputError, match=f"has format {number}, this version reads 1 to {FORMAT}"):
+    with pytest.raises(InputError, match=f"has format {number!r}, this version reads 1 to {FORMAT}"):
         load_checkpoint(tmp_path / "m.pth")
 
 
