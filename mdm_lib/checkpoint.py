@@ -4,18 +4,18 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 
 from mdm_lib.conditions import Vocabulary, vocabulary_of
 from mdm_lib.config import Config, ModelConfig
-from mdm_lib.errors import InputError
+from mdm_lib.errors import InputError, printable
 from mdm_lib.features.joints import REPRESENTATIONS, Representation
 from mdm_lib.files import asset_path, write_atomically
 from mdm_lib.model import MDM
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
+from mdm_lib.reading import read_weights, reading, shown
 from mdm_lib.runtime import seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action, known, plain_number
@@ -127,25 +127,20 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     Raises:
         InputError: no such file, a damaged one, one of another program or of a newer version.
     """
-    content = _read(Path(path), device)
+    path = Path(path)
+    content = _read(path, device)
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
     if type(content["format"]) is not int or not 1 <= content["format"] <= FORMAT:
         raise InputError(
-            f"{path} has format {content['format']!r:.40}, this version reads 1 to {FORMAT}; update mdm_lib to open it"
+            f"{path} has format {shown(content['format'])}, this version reads 1 to {FORMAT}; update mdm_lib to open it"
         )
-    try:
+    with reading(path, "a whole checkpoint", "train or copy it anew"):
+        _refuse_claims([content.get("model", {}), content.get("normaliser", {})], path)
         content = _migrated(content, path)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise InputError(f"{path} is not a whole checkpoint ({str(error)[:100]}); train or copy it anew") from error
-    if missing := sorted(KEYS - set(content)):
-        raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
-    try:
+        if missing := sorted(KEYS - set(content)):
+            raise InputError(f"{path} lacks {', '.join(missing)}; it is not a whole checkpoint, train or copy it anew")
         return _assembled(content, path).to(device)
-    except InputError:
-        raise
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
-        raise InputError(f"{path} is not a whole checkpoint ({str(error)[:100]}); train or copy it anew") from error
 
 
 def _assembled(content: dict, path: Path) -> Checkpoint:
@@ -168,8 +163,17 @@ def _assembled(content: dict, path: Path) -> Checkpoint:
     numbers = {name: plain_number(name, content[name]) for name in ("fps", "guidance_scale")}
     if not isinstance(content["source"], str) or not isinstance(content["training"], dict | None):
         raise InputError(f"{path}: its source must be text and its training a record; train or copy it anew")
-    rest = {name: content[name] for name in ("source", "training")}
-    return Checkpoint(config, vocabulary, representation, model.eval(), skeleton=skeleton, **rest, **numbers)
+    return Checkpoint(
+        config, vocabulary, representation, model.eval(), printable(content["source"]), content["training"], skeleton,
+        **numbers,
+    )  # fmt: skip
+
+
+def _refuse_claims(states: list[dict], path: Path) -> None:
+    """A view of one stored number may claim to be billions: refuse weights that are larger than their file."""
+    claimed = sum(value.numel() * value.element_size() for state in states for value in state.values())
+    if claimed > path.stat().st_size:
+        raise InputError(f"{path}: its weights claim {claimed:,} bytes, more than the file has; train or copy it anew")
 
 
 def _checksum(*states: dict) -> str:
@@ -234,9 +238,5 @@ def _read(path: Path, device: str | torch.device, mmap: bool = False):
         own = {f"assets/{file.name}": file for file in asset_path("synthetic.pth").parent.glob("*.pth")}
         hint = f"; the course's own is {own[path.as_posix()]}" if path.as_posix() in own else ", or check the path"
         raise InputError(f"no checkpoint at {path}; train one with `python -m mdm_lib train`{hint}")
-    try:
-        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
-    except UnpicklingError as error:
-        raise InputError(f"{path} holds more than weights and plain values, so it was not opened") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged or cut short; copy it again, or use an older checkpoint") from error
+    with reading(path, "a checkpoint", "copy it again, or use an older one"):
+        return read_weights(path, device, mmap)

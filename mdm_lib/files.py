@@ -14,7 +14,7 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     Raises:
         InputError: if it cannot be written (full disk, no permission); an existing file at ``path`` is left untouched.
     """
-    path = Path(os.path.realpath(path))
+    given, path = Path(path), Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file")
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -33,7 +33,7 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
             f"cannot write {path}: {error.strerror}; any earlier file there is untouched. "
             "Free some space or choose another folder, then run again"
         ) from error
-    return path
+    return given
 
 
 def asset_path(name: str) -> Path:

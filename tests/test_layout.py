@@ -29,7 +29,7 @@ PACKAGE = ROOT / "mdm_lib"
 
 #: Data flows one way: a folder (or a module that stands alone) imports from its own line and from those above it.
 LAYERS = [
-    ["errors", "config", "words", "runtime", "files", "notebook", "moved"],
+    ["errors", "config", "words", "runtime", "files", "reading", "notebook", "moved"],
     ["scheduler", "model"],
     ["conditions"],
     ["samplers", "ideal", "guidance"],

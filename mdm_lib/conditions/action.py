@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mdm_lib.errors import printable
 from mdm_lib.model import ActionCondition
 from mdm_lib.words import find_action
 
@@ -42,4 +43,4 @@ class ActionVocabulary:
 
     @classmethod
     def from_plain(cls, names: list[str]) -> "ActionVocabulary":
-        return cls(tuple(names))
+        return cls(tuple(map(printable, names)))

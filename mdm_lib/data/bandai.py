@@ -20,6 +20,7 @@ from mdm_lib.motion.clips import MotionClips, put_on_floor
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.rotations import quaternions, rotation_matrices, slerp
 from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS, PARENTS, forward_kinematics
+from mdm_lib.reading import read_arrays
 from mdm_lib.runtime import is_first_process
 
 SOURCE = "Bandai-Namco Research Motiondataset 1 and 2"
@@ -106,13 +107,9 @@ def _from_npz(file: Path) -> MotionClips:
 
 
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"there is no file or folder {file}; data/README.md says how to get the data")
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in LAYOUT if name in arrays}
-    except Exception as error:  # from zipfile, zlib or numpy
-        raise InputError(f"{file} is damaged, cut short or not a .npz of arrays; copy it again") from error
+    content = read_arrays(file, "a .npz of arrays")
     if missing := [name for name in LAYOUT if name not in content]:
         raise InputError(f"{file} lacks {', '.join(missing)}; data/README.md describes the layout")
     counts = {letter: len(np.atleast_1d(content[name])) for letter, name in COUNTED_IN.items()}

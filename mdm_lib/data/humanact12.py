@@ -2,7 +2,7 @@
 
 import os
 import tarfile
-import zlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,9 @@ from mdm_lib.errors import InputError
 from mdm_lib.files import write_atomically
 from mdm_lib.formats.arrays_only import read_arrays_only, unpickle_arrays
 from mdm_lib.motion.clips import MotionClips, put_on_floor
+from mdm_lib.motion.intake import up_axis
 from mdm_lib.motion.skeleton import NUM_JOINTS
+from mdm_lib.reading import check_expansion, reading, shown
 
 #: HumanAct12's actions in the order of its labels (Guo et al. 2020); the synthetic clips have the same.
 HUMANACT12_ACTIONS = (
@@ -26,6 +28,7 @@ HUMANACT12_ACTIONS = (
 
 FILE_NAME = "humanact12poses.pkl"
 NUM_CLIPS = 1191
+LONGEST_NAMES = 1_000_000  # characters
 DRIVE_ID = "1130gHSvNyJmii7f6pv5aY5IyQIWc3t7R"
 BY_HAND = (
     f"by hand: open https://drive.google.com/uc?id={DRIVE_ID} in a browser, put the .tar.gz (or the {FILE_NAME} "
@@ -36,8 +39,9 @@ BY_HAND = (
 def load_humanact12(path: str | Path, label_names: Sequence[str] | None = None) -> MotionClips:
     """Read ``humanact12poses.pkl``, or any other motion in its layout (``data/README.md``).
 
-    In the file y points down; a half turn about x makes it point up. (Negating all axes would exchange left and
-    right.) Heights are relative to a camera, so each clip is put on the floor (``put_on_floor``).
+    In HumanAct12Poses y points down; a half turn about x makes it point up. (Negating all axes would exchange left
+    and right.) A file in the same layout whose y points up already is left so, with a warning. Heights are relative to
+    a camera, so each clip is put on the floor (``put_on_floor``).
 
     Args:
         path: the pickle, or the folder that holds it.
@@ -69,14 +73,16 @@ def _find(path: Path) -> Path | None:
 def _names_beside(file: Path) -> tuple[str, ...]:
     for names in (file.with_suffix(".labels.txt"), file.with_name("labels.txt")):
         if names.is_file():
-            lines = names.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            with reading(names, "a list of names"), open(names, encoding="utf-8-sig", errors="replace") as file:
+                lines = file.read(LONGEST_NAMES).splitlines()
             return tuple(line.strip() for line in lines if line.strip())
     return HUMANACT12_ACTIONS
 
 
 def _as_clips(data: object, file: Path, label_names: Sequence[str]) -> MotionClips:
     if not isinstance(data, dict) or not {"joints3D", "y"} <= data.keys():
-        found = f"a dict of {list(data)[:6]}" if isinstance(data, dict) else f"a {type(data).__name__}"
+        keys = ", ".join(map(shown, list(data)[:6])) if isinstance(data, dict) else ""
+        found = f"a dict of {keys or 'nothing'}" if isinstance(data, dict) else shown(data)
         raise InputError(f"{file} must be a dict with the lists 'joints3D' and 'y' (data/README.md), not {found}")
     lists = {key: data[key] for key in ("poses", "oldposes", "joints3D", "y") if key in data}
     for key, value in lists.items():
@@ -88,13 +94,18 @@ def _as_clips(data: object, file: Path, label_names: Sequence[str]) -> MotionCli
     for index, label in enumerate(data["y"]):
         if not isinstance(label, (int, np.integer)) or not 0 <= label < len(label_names):
             raise InputError(
-                f"{file}: clip {index} has the label {label!r:.20}, but only labels 0 to "
+                f"{file}: clip {index} has the label {shown(label)}, but only labels 0 to "
                 f"{len(label_names) - 1} have names; name all actions with --label-names or in {file.stem}.labels.txt, "
                 "one per line"
             )
     joints = [_joints(clip, f"{file}: clip {index}") for index, clip in enumerate(data["joints3D"])]
     clips = MotionClips.from_list(joints, [int(label) for label in data["y"]], label_names, source=str(file))
-    return replace(put_on_floor(clips), source=f"HumanAct12Poses ({file.name})")
+    is_original = len(clips) == NUM_CLIPS and tuple(label_names) == HUMANACT12_ACTIONS
+    clips = replace(clips, source=f"{'HumanAct12Poses' if is_original else 'motion in its layout'} ({file.name})")
+    if up_axis(clips.joints[clips.mask], clips.skeleton) == "-y":  # what the half turn below made of y up
+        warnings.warn(f"{file}: y points up in it, other than in HumanAct12Poses; it is left so", stacklevel=3)
+        clips = replace(clips, joints=clips.joints * clips.joints.new_tensor([1, -1, -1]))
+    return put_on_floor(clips)
 
 
 def _joints(clip: object, where: str) -> Tensor:
@@ -157,14 +168,13 @@ def _fetch(archive: Path) -> Path:
 
 def _unpack(archive: Path) -> bytes:
     """The pickle's content. Nothing is extracted to disk, so paths in the archive cannot do harm."""
-    try:
+    with reading(archive, "a complete archive", "get it again"):
+        with open(archive, "rb") as file:
+            if file.read(200).lstrip().startswith(b"<"):
+                raise ValueError("it is a web page, perhaps Google's notice of too many downloads")
         with tarfile.open(archive) as tar:
             for member in tar:
+                check_expansion(member.offset_data + member.size, archive.stat().st_size)  # before it is skipped
                 if member.isfile() and PurePosixPath(member.name).name == FILE_NAME:
                     return tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        with open(archive, "rb") as file:
-            is_page = file.read(200).lstrip().startswith(b"<")
-        what = "a web page, perhaps Google's notice of too many downloads" if is_page else error
-        raise InputError(f"{archive} is not a complete archive: {what}") from error
     raise InputError(f"{archive} contains no {FILE_NAME}")

@@ -6,7 +6,6 @@ therefore be compared with each other, and not with those of papers, whose recog
 
 import io
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.motion.windows import random_windows
+from mdm_lib.reading import read_weights, reading
 from mdm_lib.runtime import constant, seeded
 
 WIDTH, NUM_FEATURES = 96, 64
@@ -163,18 +163,17 @@ def load_recogniser(path: str | Path) -> Recogniser:
     Raises:
         InputError: when there is no such file, or it is damaged or something else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    if not Path(path).exists():
+        raise InputError(f"no recogniser at {path}; train one with mdm_lib.evaluation.train_recogniser")
+    remedy = "delete it, it is trained again when needed"
+    with reading(path, "a recogniser", remedy):
+        content = read_weights(path)
         if content["recogniser"] != VERSION:
-            raise InputError(f"{path} is a recogniser of another version; delete it, it is trained again when needed")
+            raise InputError(f"{path} is a recogniser of another version; {remedy}")
         # files without a skeleton were written when there was only one
         skeleton = Skeleton.from_plain(content["skeleton"]) if "skeleton" in content else SMPL22
         with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
             recogniser = Recogniser(tuple(content["label_names"]), skeleton, content.get("fps", FPS))
         recogniser.load_state_dict(content["weights"])
         recogniser.seed = content.get("seed")
-    except FileNotFoundError:
-        raise InputError(f"no recogniser at {path}; train one with mdm_lib.evaluation.train_recogniser") from None
-    except (UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a recogniser, or is damaged; delete it, it is trained again") from error
     return recogniser.eval()

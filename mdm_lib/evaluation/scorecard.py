@@ -91,7 +91,8 @@ def _text_table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]  # an action's name may have one
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *escaped])
 
 
 def summarise(made: list[Scores], real: list[Scores]) -> tuple[Figure, ...]:

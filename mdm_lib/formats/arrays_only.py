@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mdm_lib.errors import InputError
+from mdm_lib.reading import check_pickle, reading, shown
 
 
 def _flat(content, dtype) -> np.ndarray:
@@ -39,8 +40,8 @@ class _Array(np.ndarray):
 
 class _DType:
     def __init__(self, code, *_):
-        if not re.fullmatch(r"[biufcSU]\d+|O\d", code):
-            raise InputError(f"holds an array of type {code!r}; save arrays of numbers instead")
+        if not isinstance(code, str) or not re.fullmatch(r"[biufcSU]\d+|O\d", code):
+            raise InputError(f"holds an array of type {shown(code)}; save arrays of numbers instead")
         self.numpy = np.dtype(code)
 
     def __setstate__(self, state):
@@ -76,7 +77,7 @@ def _from_buffer(content, dtype, shape, order):
 
 def _encode(text, encoding):
     if encoding != "latin1":  # protocols 0 to 2 write bytes in latin1
-        raise InputError(f"holds text in the encoding {encoding!r}; save it with pickle protocol 3 or higher")
+        raise InputError(f"holds text in the encoding {shown(encoding)}; save it with pickle protocol 3 or higher")
     return text.encode("latin1")
 
 
@@ -101,7 +102,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _STAND_INS:
             raise InputError(
-                f"asks for {f'{module}.{name}'!r}, which could run code; nothing was run. A motion file holds "
+                f"asks for {f'{module}.{name}'[:60]!r}, which could run code; nothing was run. A motion file holds "
                 "numpy arrays in lists and dicts: if you made the file, save only these; if not, do not trust it"
             )
         return _STAND_INS[module, name]
@@ -120,10 +121,8 @@ def read_arrays_only(path: str | Path) -> object:
     Raises:
         InputError: if the file cannot be read, is damaged, or names anything else; none of its code is run.
     """
-    try:
+    with reading(path, "a pickle"):
         content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
     return unpickle_arrays(content, path)
 
 
@@ -131,8 +130,9 @@ def unpickle_arrays(content: bytes, path: str | Path) -> object:
     """``read_arrays_only`` for a pickle in memory; errors call it ``path``."""
     copyreg.clear_extension_cache()  # cached classes would bypass find_class
     try:
+        check_pickle(content)
         return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except InputError as refusal:
         raise InputError(f"{path} {refusal}") from None
     except Exception as error:  # a damaged pickle can raise any exception (pickle's documentation)
-        raise InputError(f"{path} is cut short or not a pickle ({error}); get it again") from error
+        raise InputError(f"{path} is cut short or not a pickle ({str(error)[:100]}); get it again") from error

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mdm_lib.errors import InputError
+from mdm_lib.reading import reading
 
 
 def read_bvh(file: str | Path, fps: float, joint_names: Sequence[str]) -> Tensor:
@@ -29,13 +30,11 @@ def read_bvh(file: str | Path, fps: float, joint_names: Sequence[str]) -> Tensor
     except ImportError as error:
         raise InputError("reading BVH files needs bvhio: run `pip install bvhio`") from error
     file = Path(file)
-    try:
+    with reading(file, "a BVH file", "if it is cut short, copy it again"):
         if not _is_whole(file.read_text(encoding="latin1")):
             raise ValueError("it does not have the frames and channels that it declares")
         bvh = bvhio.readAsBvh(str(file))
-    except (OSError, SyntaxError, ValueError, IndexError) as error:  # all but the first are bvhio's
-        raise InputError(f"{file} cannot be read as BVH ({error}); if it is cut short, copy it again") from error
-    if abs(bvh.FrameTime * fps - 1) > 0.001:
+    if not abs(bvh.FrameTime * fps - 1) <= 0.001:  # nan too
         raise InputError(f"{file} must have {fps} frames per second, not a frame time of {bvh.FrameTime} s")
     poses = {joint.Name: joint.Keyframes for joint, _, _ in bvh.Root.layout()}
     if missing := set(joint_names) - poses.keys():
@@ -49,4 +48,5 @@ def _is_whole(text: str) -> bool:
     motion = re.search(r"MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*\S+(.*)", text, re.DOTALL)
     frames = [len(line.split()) for line in motion[2].split("\n") if line.strip()] if motion else []
     num_channels = sum(int(count) for count in re.findall(r"CHANNELS\s+(\d+)", text))
-    return len(frames) > 0 and frames == [num_channels] * int(motion[1])
+    declared = motion[1].lstrip("0") if motion else ""  # a number of a million digits is no number
+    return len(frames) > 0 and declared == str(len(frames)) and set(frames) == {num_channels}

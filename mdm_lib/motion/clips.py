@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdm_lib.errors import InputError
+from mdm_lib.errors import InputError, printable
 from mdm_lib.files import write_atomically
 from mdm_lib.motion.geometry import FPS, length_mask
 from mdm_lib.motion.intake import bring_in, doubts
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
+from mdm_lib.reading import read_arrays, reading
 from mdm_lib.runtime import constant
 from mdm_lib.words import known, plain_number
 
@@ -65,7 +66,9 @@ class MotionClips:
 
     def __post_init__(self):
         # plain values, as a checkpoint carries them
-        for name, value in {"label_names": tuple(map(str, self.label_names)), "source": str(self.source)}.items():
+        for name, value in {
+            "label_names": tuple(map(printable, self.label_names)), "source": printable(self.source)
+        }.items():  # fmt: skip
             object.__setattr__(self, name, value)
         object.__setattr__(self, "fps", plain_number("fps", self.fps))
         if len(self) == 0:
@@ -162,22 +165,16 @@ class MotionClips:
         Raises:
             InputError: no such file, or one that is damaged or something else.
         """
-        if not Path(path).is_file():
-            raise InputError(f"no file at {path}; check the path")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+        what = "what MotionClips.save wrote"
+        arrays = read_arrays(path, what)
+        with reading(path, what):
             about = json.loads(str(arrays.pop("about")))
             tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
             joints, lengths, labels = (tensors[name] for name in ("joints", "lengths", "labels"))
             skeleton = Skeleton.from_plain(about["skeleton"])
             names, source, fps = about["label_names"], about["source"], about["fps"]
-        except InputError:
-            raise
-        except Exception as error:  # zipfile's, zlib's, numpy's and json's, whichever notices first
-            raise InputError(f"{path} is not what MotionClips.save wrote, or is damaged ({error})") from error
-        factors = {name.removeprefix("factor "): v for name, v in tensors.items() if name.startswith("factor ")}
-        return cls(joints, lengths, labels, names, source, factors, skeleton, fps)
+            factors = {name.removeprefix("factor "): v for name, v in tensors.items() if name.startswith("factor ")}
+            return cls(joints, lengths, labels, names, source, factors, skeleton, fps)
 
     @property
     def joint_names(self) -> tuple[str, ...]:

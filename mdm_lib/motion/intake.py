@@ -66,6 +66,19 @@ def resample(joints: Tensor, fps: float, to_fps: float, skeleton: Skeleton = SMP
     return hold_bone_lengths(between[None], everything, skeleton)[0]
 
 
+def up_axis(joints: Tensor, skeleton: Skeleton = SMPL22) -> str:
+    """The axis along which the heads of most frames ``[F, J, 3]`` stand over the feet, a key of ``UPRIGHT``.
+
+    "y" where nothing says otherwise: for a body that lies, or a skeleton without head or feet.
+    """
+    if skeleton.head < 0 or not skeleton.feet:
+        return "y"
+    rise = (joints[:, skeleton.head] - joints[:, skeleton.feet].mean(1)).median(0).values
+    tallest = float((joints.amax(1) - joints.amin(1)).median(0).values.max())
+    up = max(UPRIGHT, key=lambda axis: rise[1 if axis[-1] == "y" else 2] * (-1 if axis[0] == "-" else 1))
+    return up if abs(rise[1 if up[-1] == "y" else 2]) > 0.7 * tallest else "y"
+
+
 def doubts(joints: Tensor, fps: float, skeleton: Skeleton = SMPL22) -> list[str]:
     """What looks wrong with a motion ``[F, J, 3]``, and what to pass to mend it; nothing for most motions.
 

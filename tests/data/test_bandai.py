@@ -109,7 +109,7 @@ def test_a_lacking_array_is_named(tmp_path, name):
         ({"length": np.array([20, 30, 1])}, "clip 2 has fewer than 2 frames"),
         ({"y": np.array([1, 0, 2])}, "clip 2 has a label out of range"),
         ({"trans": np.full((60, 3), np.nan, "f4")}, "clip 0 has NaN"),
-        ({"style": np.array(["a", None, 1], dtype=object)}, "damaged, cut short or not a .npz"),
+        ({"style": np.array(["a", None, 1], dtype=object)}, "is not a .npz of arrays, or is damaged"),
     ],
 )
 def test_another_layout_is_refused(tmp_path, changes, complaint):
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_refused(tmp_path, content):
             np.save(stream, np.zeros(3))
     else:
         zipfile.ZipFile(file, "w").close()
-    with pytest.raises(InputError, match=r"x\.npz (is damaged, cut short or not a \.npz|lacks poses, trans, rest)"):
+    with pytest.raises(InputError, match=r"x\.npz (is not a \.npz of arrays, or is damaged|lacks poses, trans, rest)"):
         load_bandai(file)
 
 
@@ -283,7 +283,7 @@ def test_a_damaged_bvh_file_is_named(tmp_path, damage):
     write_bvh(tmp_path / "dataset-1_walk_normal_001.bvh", motion(12))
     file = write_bvh(tmp_path / "dataset-1_walk_normal_002.bvh", motion(12))
     file.write_text(damage(file.read_text()))
-    complaint = r"normal_002\.bvh cannot be read as BVH .*; if it is cut short, copy it again.* reads .* of the Bandai"
+    complaint = r"normal_002\.bvh is not a BVH file, or is damaged .*.*copy it again.* reads .* of the Bandai"
     with pytest.raises(InputError, match=complaint) as refusal:
         load_bandai(tmp_path)
     assert "\n" not in str(refusal.value)

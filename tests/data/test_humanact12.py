@@ -66,7 +66,7 @@ def test_names_come_from_the_call_else_from_beside_the_file(tmp_path):
     ("content", "complaint"),
     [
         ([1, 2], "must be a dict with the lists .*, not a list"),
-        ({"motion": [], "y": []}, r"must be a dict .*, not a dict of \['motion', 'y'\]"),
+        ({"motion": [], "y": []}, r"must be a dict .*, not a dict of 'motion', 'y'"),
         (layout(y=5), "'y' must be a list with one entry per clip, not a int"),
         (layout(y=[0, 1]), "same length.*'joints3D': 3, 'y': 2"),
         (layout(y=[0, 1, "walk"]), "clip 2 has the label 'walk'"),
