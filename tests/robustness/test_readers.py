@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import struct
+import sys
 import tarfile
 import time
 import tracemalloc
@@ -96,7 +97,7 @@ def outcome(read, path) -> str:
         assert text.isprintable() and len(text.replace(str(path), "")) < 700, text[:900]
         return text
     finally:
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < (5 if sys.gettrace() is None else 30)  # coverage slows loops down
     return "read"
 
 
