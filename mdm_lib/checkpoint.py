@@ -16,7 +16,7 @@ from mdm_lib.model import MDM
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.reading import read_weights, reading, shown
-from mdm_lib.runtime import seeded
+from mdm_lib.runtime import check_defaults, pick_device, seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action, known, plain_number
 
@@ -25,8 +25,6 @@ FORMAT = 2
 KEYS = {
     "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training", "checksum",
 }  # fmt: skip
-#: No model is told apart by more timesteps, or made for longer motions, than this.
-MOST_TIMESTEPS, MOST_FRAMES = 100_000, 5000
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class Checkpoint:
 
     def to(self, device) -> "Checkpoint":
         """Move model and normaliser (in place, as in torch)."""
+        device = pick_device(device)
         self.model.to(device)
         self.representation.to(device)
         return self
@@ -113,6 +112,7 @@ class Checkpoint:
 
 def build(config: ModelConfig, vocabulary: Vocabulary, skeleton: Skeleton = SMPL22) -> tuple[Representation, MDM]:
     """An untrained model and its representation, of the sizes that ``config`` names."""
+    check_defaults()
     representation = REPRESENTATIONS[known("representation", config.representation, REPRESENTATIONS)](skeleton)
     model = MDM(
         0, skeleton.num_joints, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
@@ -125,9 +125,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     """Read a checkpoint; code inside the file is never run.
 
     Raises:
-        InputError: no such file, a damaged one, one of another program or of a newer version.
+        InputError: no such file, a damaged one, one of another program or of a newer version; no such device.
     """
-    path = Path(path)
+    path, device = Path(path), pick_device(device)
     content = _read(path, device)
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
@@ -150,7 +150,7 @@ def _assembled(content: dict, path: Path) -> Checkpoint:
         raise InputError(f"{path} is damaged: its weights are not those that were saved; copy it again")
     weights = sum(weight.numel() for weight in content["model"].values())
     declared = config.num_layers * config.latent_dim * (config.latent_dim + config.ff_size)
-    if not 0 < declared <= weights or config.num_timesteps > MOST_TIMESTEPS or config.num_frames > MOST_FRAMES:
+    if not 0 < declared <= weights:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew")
     vocabulary = vocabulary_of(config.condition).from_plain(content["condition"])
     with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once

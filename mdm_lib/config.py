@@ -3,13 +3,24 @@
 from dataclasses import asdict, dataclass, fields
 
 from mdm_lib.errors import InputError
-from mdm_lib.words import known, plain_number
+from mdm_lib.words import MOST_SEED, known, plain_number
 
 SCHEDULES = ("linear", "cosine")
+#: From where to where each number may be: far beyond what is of use, and short of what fills the memory.
+RANGES = {
+    "latent_dim": (1, 16384), "num_layers": (1, 1000), "num_heads": (1, 1024), "ff_size": (1, 65536),
+    "dropout": (0, 0.999), "num_frames": (1, 5000), "num_timesteps": (1, 100_000), "batch_size": (1, 65536),
+    "lr": (0, 100), "final_lr": (0, 100), "warmup_steps": (0, 10**9), "weight_decay": (0, 100), "grad_clip": (0, 10**9),
+    "vel_weight": (0, 10**9), "cond_mask_prob": (0, 1), "ema_decay": (0, 1), "seed": (0, MOST_SEED),
+}  # fmt: skip
 
 
 def make_plain(config) -> None:
-    """Turn numpy's and torch's numbers into Python's; what has another type than its default is an ``InputError``."""
+    """Turn numpy's and torch's numbers into Python's.
+
+    Raises:
+        InputError: for what has another type than its default, or is out of ``RANGES``.
+    """
     for field in fields(config):
         value, kind = getattr(config, field.name), field.type
         if kind in (int, float):
@@ -22,6 +33,9 @@ def make_plain(config) -> None:
             value = float(value)
         if type(value) is not kind:
             raise InputError(f"{field.name} is {value!r:.40}; it must be of the type {kind.__name__}")
+        low, high = RANGES.get(field.name, (value, value))
+        if not low <= value <= high:
+            raise InputError(f"{field.name} is {value}; it must be from {low:g} to {high:g}")
         object.__setattr__(config, field.name, value)
 
 
@@ -49,11 +63,6 @@ class ModelConfig:
 
     def __post_init__(self):
         make_plain(self)
-        for name in ("latent_dim", "num_layers", "num_heads", "ff_size", "num_frames", "num_timesteps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be 1 at least")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout is {self.dropout}; it must be from 0 to below 1")
         # said here and not by model and scheduler, which need nothing but torch
         if self.latent_dim % self.num_heads or self.latent_dim % 2:
             raise InputError(

@@ -1,6 +1,5 @@
 """Motions from a checkpoint: guidance, ``sample`` step by step, ``generate`` at once."""
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,12 @@ from torch import Tensor
 
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.errors import InputError
-from mdm_lib.guidance import guided
+from mdm_lib.guidance import guided, plain_scale
 from mdm_lib.motion.geometry import length_mask
 from mdm_lib.motion.skeleton import hold_bone_lengths
-from mdm_lib.runtime import PRECISIONS, autocast
+from mdm_lib.runtime import PRECISIONS, autocast, check_defaults
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DenoisingStep, plan, sampler_of
-from mdm_lib.words import known
+from mdm_lib.words import known, plain_seed
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,10 @@ class Sampling:
         planned = replace(
             planned,
             num_steps=len(planned.timesteps),
-            guidance_scale=checkpoint.guidance_scale if self.guidance_scale is None else self.guidance_scale,
+            guidance_scale=plain_scale(
+                checkpoint.guidance_scale if self.guidance_scale is None else self.guidance_scale
+            ),
+            seed=plain_seed("seed", self.seed),
             num_frames=longest if self.num_frames is None else self.num_frames,
         )
         _check_steps(planned, scheduler.num_timesteps)
@@ -104,6 +106,7 @@ def sample(
     Raises:
         InputError: for what the model cannot do; the message says what it can.
     """
+    check_defaults()
     condition, options = _request(checkpoint, condition, options)
     sampling = as_sampling(sampling, options).planned(checkpoint)
     several = isinstance(condition, Sequence) and not isinstance(condition, str)
@@ -217,8 +220,6 @@ def _check_frames(sampling: Sampling, checkpoint: Checkpoint) -> None:
 
 def _check_guidance(sampling: Sampling, checkpoint: Checkpoint) -> None:
     scale, interval = sampling.guidance_scale, sampling.guidance_interval
-    if not 0 <= scale < math.inf:
-        raise InputError(f"guidance_scale is {scale}; choose 1 (none) to about 5, or 0 (nothing in particular)")
     if scale != 1 and checkpoint.config.cond_mask_prob == 0:
         raise InputError(
             f"guidance_scale is {scale}, but this model never saw a dropped condition (cond_mask_prob is 0) and so "

@@ -384,7 +384,7 @@ def test_hold_last_pose():
         ({"timesteps": [30, 2]}, "of 0 to 29"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"sampelr": "ddim"}, "unknown option 'sampelr'; did you mean 'sampler'?"),
-        ({"guidance_scale": -1.0}, "guidance_scale is -1.0"),
+        ({"guidance_scale": -1.0}, "guidance_scale is -1;"),
         ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
         ({"guidance_scale": 2.0, "guidance_interval": (9, 3)}, "the lower first"),
         ({"lengths": [10, 10]}, "2 lengths for 1 motions"),

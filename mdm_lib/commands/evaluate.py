@@ -40,7 +40,7 @@ def evaluate(
     if data is None and not model.source.startswith("synthetic"):
         raise InputError(f"give its training data with --data; this checkpoint was trained on {model.source}")
     sampling = Sampling(sampler, steps, guidance_scale=guidance).planned(model)
-    clips = load_clips(data or model.source, label_names.split(",") if label_names else None)
+    clips = load_clips(data or model.source, None if label_names is None else label_names.split(","))
     judge = judge_for(clips, model.config.num_frames, num_samples, recogniser_seed, cache="output")
     card = evaluate_checkpoint(model, judge, num_seeds=seeds, sampling=sampling)
     click.echo(card.to_markdown() if markdown else str(card))

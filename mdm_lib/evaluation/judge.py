@@ -90,7 +90,7 @@ class Judge:
     ):  # fmt: skip
         self.label_names, self.skeleton, self.fps = clips.label_names, clips.skeleton, clips.fps
         self.recogniser, self.num_frames, self.maker = recogniser, num_frames, clips.maker
-        self.everything = clips.maker.make(*FRESH_CLIPS) if clips.maker else clips
+        self.everything = judged_clips(clips)
         self.per_action = samples_per_action(self.everything, num_samples)
         self.training, held_out = clips.split()
         self.held_out = self.everything if clips.maker else held_out
@@ -262,8 +262,7 @@ def judge_for(
         recogniser_seed: another seed is another judge.
         cache: a folder that keeps the recogniser for the next time.
     """
-    if not clips.maker:
-        samples_per_action(clips, num_samples)  # too few are refused before a minute is spent
+    samples_per_action(judged_clips(clips), num_samples)  # too few are refused before a minute is spent
     learnt_from = clips.maker.make(*RECOGNISER_CLIPS) if clips.maker else clips.split()[0]
     return Judge(clips, find_recogniser(learnt_from, num_frames, recogniser_seed, cache), num_frames, num_samples)
 
@@ -276,6 +275,11 @@ def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str |
     if not path.is_file():
         train_recogniser(clips, num_frames, seed).save(path)
     return load_recogniser(path)
+
+
+def judged_clips(clips: MotionClips) -> MotionClips:
+    """The clips that a data set is judged by: its own, or if a program makes them, fresh ones."""
+    return clips.maker.make(*FRESH_CLIPS) if clips.maker else clips
 
 
 def samples_per_action(clips: MotionClips, num_samples: int) -> Tensor:

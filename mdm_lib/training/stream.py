@@ -1,5 +1,6 @@
 """The stream of training clips: every clip once an epoch, a random window of it, hidden in noise."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,8 +15,8 @@ from mdm_lib.motion.windows import cut_windows, draw_windows
 from mdm_lib.runtime import seed_of
 from mdm_lib.scheduler import NoiseScheduler
 
-#: The normaliser looks at so many clips at a time (memory: about half a gigabyte for windows of 60 frames).
-CLIPS_AT_ONCE = 1500
+#: The normaliser looks at so many clips at most, and so many at a time (memory: a tenth of a gigabyte for 60 frames).
+ENOUGH_CLIPS, CLIPS_AT_ONCE = 20_000, 300
 
 
 class Batch(NamedTuple):
@@ -86,7 +87,10 @@ def corrupt(
 
 
 def fit_normaliser(representation: Representation, clips: MotionClips, num_frames: int, with_mirror: bool) -> None:
-    """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only."""
+    """Fit it on three windows of every clip (start, middle, end) as training sees them, real frames only.
+
+    Of very many clips, some tell mean and deviation as well as all.
+    """
 
     def windows_of(index: Tensor) -> tuple[Tensor, Tensor]:
         slack = (clips.lengths[index] - num_frames).clamp(min=0)
@@ -96,5 +100,5 @@ def fit_normaliser(representation: Representation, clips: MotionClips, num_frame
             joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
         return joints, mask
 
-    everyone = torch.arange(len(clips), device=clips.joints.device)
-    representation.to(clips.joints.device).fit_parts(map(windows_of, everyone.split(CLIPS_AT_ONCE)))
+    chosen = torch.arange(0, len(clips), math.ceil(len(clips) / ENOUGH_CLIPS), device=clips.joints.device)
+    representation.to(clips.joints.device).fit_parts(map(windows_of, chosen.split(CLIPS_AT_ONCE)))
