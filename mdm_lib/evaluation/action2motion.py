@@ -1,7 +1,7 @@
 """The recogniser with which the papers on HumanAct12 measure: Action2Motion's (Guo et al. 2020), from its own file.
 
-It is ``action_recognition_model_humanact12.tar`` of https://github.com/EricGuo5513/action-to-motion (MIT licence); ACTOR
-and MDM use the same. It saw neither our clips nor our models. ``evaluation.papers`` measures with it as MDM does.
+It is ``action_recognition_model_humanact12.tar`` of https://github.com/EricGuo5513/action-to-motion (MIT licence). ACTOR
+and MDM use it as well. It never saw the embedded clips. ``evaluation.papers`` measures with it as MDM does.
 """
 
 from pathlib import Path
@@ -33,10 +33,7 @@ class Action2Motion(nn.Module):
     ``recognise`` is what a ``Judge`` asks. Where a motion is and where it heads at first does not matter.
     """
 
-    about = (
-        "Action2Motion's for HumanAct12, the papers' own; its two hand joints, which this skeleton lacks, are forearms "
-        f"lengthened by {HAND:g}; motions face the camera in their first frame; the GRU starts from zero"
-    )
+    about = "Action2Motion's for HumanAct12"
 
     def __init__(self):
         super().__init__()
