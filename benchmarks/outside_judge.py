@@ -35,9 +35,8 @@ def main(recogniser: str, checkpoint: str, data: str, seed: int):
         own = replace(sampling, num_frames=NUM_FRAMES, lengths=lengths[part].tolist(), seed=1000 * seed + batch)
         made.append(generate(model, labels[part].tolist(), sampling=own))
     right = [judge.recognise(each, lengths).logits.argmax(1) == labels for each in (joints, torch.cat(made))]
-    print(
-        f"{describe()}\n\n| named rightly, % | clips ({data}, first {NUM_FRAMES} frames) | {checkpoint} |\n|---|---|---|"
-    )
+    print(f"{describe()}\n")
+    print(f"| named rightly, % | clips ({data}, first {NUM_FRAMES} frames) | {checkpoint} |\n|---|---|---|")
     for label, name in enumerate(judge.label_names):
         print(f"| {name} | {' | '.join(f'{100 * each[labels == label].double().mean():.0f}' for each in right)} |")
     print(f"| all | {' | '.join(f'{100 * each.double().mean():.1f}' for each in right)} |")

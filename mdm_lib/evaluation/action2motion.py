@@ -1,7 +1,7 @@
 """The recogniser with which the papers on HumanAct12 measure: Action2Motion's (Guo et al. 2020), from its own file.
 
-It is ``action_recognition_model_humanact12.tar`` of https://github.com/EricGuo5513/action-to-motion (MIT licence). ACTOR
-and MDM use it as well. It never saw the embedded clips. ``evaluation.papers`` measures with it as MDM does.
+It is ``action_recognition_model_humanact12.tar`` of https://github.com/EricGuo5513/action-to-motion (MIT licence).
+ACTOR and MDM use it as well; it never saw the embedded clips. ``evaluation.papers`` measures with it as MDM does.
 """
 
 from pathlib import Path
