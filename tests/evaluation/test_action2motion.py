@@ -22,7 +22,7 @@ from mdm_lib.data import MotionClips, synthetic_clips
 from mdm_lib.data.humanact12 import HUMANACT12_ACTIONS
 from mdm_lib.evaluation import judge as evaluation
 from mdm_lib.evaluation import measures, papers
-from mdm_lib.evaluation.action2motion import Action2Motion, camera_view, load_action2motion
+from mdm_lib.evaluation.action2motion import HAND, Action2Motion, camera_view, load_action2motion
 from mdm_lib.evaluation.judge import Judge, evaluate
 from mdm_lib.evaluation.papers import TABLE_3, evaluate_as_papers
 from mdm_lib.evaluation.recogniser import Recognition, load_recogniser
@@ -196,6 +196,9 @@ def test_a_true_clip_of_humanact12_is_fed_as_the_papers_feed_it(action2motion_fi
         pytest.skip(f"needs {path.name} of HumanML3D, before processing, in {path.parent.name}")
     recogniser = load_action2motion(action2motion_file)
     original = torch.from_numpy(np.load(path)).float() * torch.tensor([1.0, -1.0, 1.0])
+    elbows, wrists, hands = original[:, 18:20], original[:, 20:22], original[:, 22:]
+    forearm, hand = (wrists - elbows).norm(dim=-1), (hands - wrists).norm(dim=-1)
+    assert (hand / forearm).mean() == pytest.approx(HAND, abs=0.005)
     padded = torch.cat([original, original[-1:].expand(60 - len(original), -1, -1)])[None]
     with torch.no_grad():
         theirs = recogniser((padded - padded[:, :1, :1]).flatten(2))
@@ -209,13 +212,22 @@ def test_what_it_says_of_the_embedded_clips(action2motion_file):
     clips = load_clips("synthetic")
     index = torch.arange(len(clips))
     joints, mask = cut_windows(clips, index, torch.zeros_like(index), 60)
-    right = load_action2motion(action2motion_file).recognise(joints, mask.sum(1)).logits.argmax(1) == clips.labels
+    recogniser = load_action2motion(action2motion_file)
+    right = recogniser.recognise(joints, mask.sum(1)).logits.argmax(1) == clips.labels
     share = {name: float(right[clips.labels == n].double().mean()) for n, name in enumerate(clips.label_names)}
     assert 0.55 < right.double().mean() < 0.65
     assert min(share[name] for name in ("warm_up", "jump", "lift_dumbbell", "turn_steering_wheel")) >= 0.95
     for name, about in {"run": 0.67, "phone": 0.61, "boxing": 0.6, "walk": 0.5, "drink": 0.4, "throw": 0.23}.items():
         assert share[name] == pytest.approx(about, abs=0.08), name
     assert share["sit"] < 0.25 and share["eat"] < 0.05
+
+    start = torch.randn(2, len(clips), 128, generator=torch.Generator().manual_seed(0))  # as the published code has it
+    with torch.no_grad():
+        last = recogniser.recurrent(camera_view(joints).transpose(0, 1), start)[0][-1]
+        at_random = recogniser.linear2(recogniser.linear1(last).tanh()).argmax(1) == clips.labels
+    runs = clips.labels == HUMANACT12_ACTIONS.index("run")
+    assert at_random.double().mean() < right.double().mean() - 0.02
+    assert at_random[runs].double().mean() < share["run"] - 0.2
 
 
 # The papers' protocol -----------------------------------------------------------------------------------------------
