@@ -251,6 +251,11 @@ def test_the_card_stands_beside_the_papers_table(card):
     assert Scorecard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
 
 
+def test_the_note_knows_the_papers_own_data(data):
+    assert "the figures can be compared" in papers._note(replace(data, source="HumanAct12Poses (a.pkl)"))
+    assert "compare with this real column" in papers._note(data)
+
+
 def test_the_draws_are_the_papers(card, made_up, data):
     """So many different clips, in the data's shares; another draw of the same clips stands for real motion."""
     judge = Judge(data, made_up, 60, 100)
