@@ -59,6 +59,11 @@ class Recogniser(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.to_logits = nn.Linear(NUM_FEATURES, len(label_names))
 
+    @property
+    def about(self) -> str:
+        """Which recogniser it is, for the card."""
+        return f"version {VERSION}, seed {self.seed}"
+
     def forward(self, joints: Tensor, lengths: Tensor) -> Recognition:
         mask = length_mask(lengths, joints.shape[1])[:, None]
         x = self.inputs(joints).mT

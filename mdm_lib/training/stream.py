@@ -1,6 +1,5 @@
 """The stream of training clips: every clip once an epoch, a random window of it, hidden in noise."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -100,5 +99,7 @@ def fit_normaliser(representation: Representation, clips: MotionClips, num_frame
             joints, mask = torch.cat([joints, mirror(joints, clips.skeleton)]), torch.cat([mask, mask])
         return joints, mask
 
-    chosen = torch.arange(0, len(clips), math.ceil(len(clips) / ENOUGH_CLIPS), device=clips.joints.device)
+    # drawn, not every tenth one: clips may lie in an order that repeats
+    drawn = torch.randperm(len(clips), generator=torch.Generator().manual_seed(0))[:ENOUGH_CLIPS].sort().values
+    chosen = drawn.to(clips.joints.device)
     representation.to(clips.joints.device).fit_parts(map(windows_of, chosen.split(CLIPS_AT_ONCE)))

