@@ -21,7 +21,7 @@ from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action, known, plain_number
 
 #: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
-FORMAT = 2
+FORMAT = 3
 KEYS = {
     "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training", "checksum",
 }  # fmt: skip
@@ -195,10 +195,16 @@ def _migrated(content: dict, path: Path) -> dict:
     """What a file of an older format holds, as this format has it.
 
     In format 1 all models were told actions, a budget and the guidance scale stood among the settings, and the average
-    of the losses was two tensors without names.
+    of the losses was two tensors without names. Before format 3 all windows of a training had one length.
     """
-    if content["format"] == FORMAT:
-        return content
+    if content["format"] == 1:
+        content = _migrated_from_1(content, path)
+    if content["format"] < 3:
+        content = {**content, "config": {"min_frames": 0, "max_frames": 0, **content["config"]}}
+    return {**content, "format": FORMAT}
+
+
+def _migrated_from_1(content: dict, path: Path) -> dict:
     asked = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
     settings = content["config"] if isinstance(content.get("config"), dict) else {}
     missing = sorted(asked - set(content)) or sorted({"epochs", "guidance_scale"} - set(settings))
@@ -212,7 +218,6 @@ def _migrated(content: dict, path: Path) -> dict:
         training["loss_average"] = dict(zip(("mean", "seen"), training.pop("usual"), strict=True))
     return {
         **content,
-        "format": FORMAT,
         "guidance_scale": config.pop("guidance_scale"),
         "config": {"condition": "action", **config},
         "condition": content["label_names"],

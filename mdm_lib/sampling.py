@@ -29,8 +29,8 @@ class Sampling:
         eta: DDIM's share of fresh noise, 0 (none) to 1.
         guidance_scale: see ``guided``; ``None`` is the checkpoint's own, which its makers found best.
         guidance_interval: the timesteps ``(low, high)`` in which guidance acts; ``None`` is all.
-        num_frames: F; ``None`` is the longest of ``lengths``, or else the length the model was trained on. Motions that
-            are longer than that slow down and freeze; a warning says so.
+        num_frames: F; ``None`` is the longest of ``lengths``, or else the model's own length. Motions that
+            are longer than the longest windows of its training slow down and freeze; a warning says so.
         lengths: ``[N]`` real frames of each motion; frames past them are hidden from attention. ``None``: all are real.
         seed: the same seed gives the same motions on one machine.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``; the last step is always computed in float32.
@@ -193,7 +193,7 @@ def _check_number(num_requests: int, num_samples: int, lengths: tuple[int, ...] 
 
 
 def _warn_of_length(num_frames: int, checkpoint: Checkpoint) -> None:
-    trained = checkpoint.config.num_frames
+    _, trained = checkpoint.config.window_range
     if num_frames > trained:
         warnings.warn(
             f"{num_frames} frames are more than the {trained} that this model was trained on: the motion will slow "

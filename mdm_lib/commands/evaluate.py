@@ -7,7 +7,7 @@ from mdm_lib.checkpoint import load_checkpoint
 from mdm_lib.commands.options import device_option
 from mdm_lib.data import load_clips
 from mdm_lib.errors import InputError
-from mdm_lib.evaluation.action2motion import Action2Motion, load_action2motion
+from mdm_lib.evaluation.action2motion import NUM_FRAMES, Action2Motion, load_action2motion
 from mdm_lib.evaluation.judge import MAX_SAMPLES, judge_for
 from mdm_lib.evaluation.judge import evaluate as evaluate_checkpoint
 from mdm_lib.evaluation.papers import SAMPLES, SEEDS, evaluate_as_papers
@@ -36,6 +36,7 @@ OWN_SEEDS = 5
     type=click.IntRange(1),
     help=f"Motions per repetition, at most.  [default: {MAX_SAMPLES}; action2motion: {SAMPLES:,}]",
 )
+@click.option("--frames", type=click.IntRange(2), help="Length of the motions.  [default: the model's own]")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=DEFAULT_SAMPLER)
 @click.option("--steps", type=int, help=f"Denoising steps.  [default: {DEFAULT_STEPS}; ddpm: all]")
 @click.option("--guidance", type=float, help="[default: the checkpoint's]")
@@ -44,8 +45,8 @@ OWN_SEEDS = 5
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @device_option
 def evaluate(
-    checkpoint, data, label_names, recogniser, seeds, num_samples, sampler, steps, guidance, recogniser_seed, json_path,
-    markdown, device,
+    checkpoint, data, label_names, recogniser, seeds, num_samples, frames, sampler, steps, guidance, recogniser_seed,
+    json_path, markdown, device,
 ):  # fmt: skip
     """Measure a checkpoint against real motion: recognition, FID, diversity, physics, memorisation.
 
@@ -62,11 +63,14 @@ def evaluate(
     sampling = Sampling(sampler, steps, guidance_scale=guidance).planned(model)
     clips = load_clips(data or model.source, None if label_names is None else label_names.split(","))
     if papers:
+        if frames not in (None, NUM_FRAMES):
+            raise InputError(f"--frames is {frames}; the recogniser of the papers looks at {NUM_FRAMES}, leave it out")
         card = evaluate_as_papers(
             model, clips, papers, num_seeds=seeds or SEEDS, num_samples=num_samples or SAMPLES, sampling=sampling
         )
     else:
-        judge = judge_for(clips, model.config.num_frames, num_samples or MAX_SAMPLES, recogniser_seed, cache="output")
+        frames = frames or model.config.num_frames
+        judge = judge_for(clips, frames, num_samples or MAX_SAMPLES, recogniser_seed, cache="output")
         card = evaluate_checkpoint(model, judge, num_seeds=seeds or OWN_SEEDS, sampling=sampling)
     click.echo(card.to_markdown() if markdown else str(card))
     if json_path:

@@ -71,7 +71,7 @@ class Trainer:
         self.vocabulary = vocabulary_of(config.condition).fit(clips)
         with seeded(config.seed, self.device):
             self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
-        fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
+        fit_normaliser(self.representation, self.clips, config.window_range[1], config.mirror)
         self.stream = ClipStream(self.clips, config, self.vocabulary, self.representation)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
