@@ -26,6 +26,7 @@ from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.windows import random_windows
 from mdm_lib.sampling import Sampling, as_sampling, generate
+from mdm_lib.words import plain_seed
 
 MAX_SAMPLES = 600
 NUM_SPLITS = 10
@@ -272,7 +273,9 @@ def judge_for(
         recogniser_seed: another seed is another judge.
         cache: a folder that keeps the recogniser for the next time.
     """
-    samples_per_action(judged_clips(clips), num_samples)  # too few are refused before a minute is spent
+    # what cannot be is refused before a minute is spent
+    recogniser_seed = plain_seed("seed of the recogniser", recogniser_seed)
+    samples_per_action(judged_clips(clips), num_samples)
     learnt_from = clips.maker.make(*RECOGNISER_CLIPS) if clips.maker else clips.split()[0]
     return Judge(clips, find_recogniser(learnt_from, num_frames, recogniser_seed, cache), num_frames, num_samples)
 

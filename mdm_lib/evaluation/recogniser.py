@@ -20,7 +20,6 @@ from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.motion.windows import random_windows
 from mdm_lib.reading import read_weights, reading
 from mdm_lib.runtime import constant, learning, seeded
-from mdm_lib.words import plain_seed
 
 WIDTH, NUM_FEATURES = 96, 64
 #: The recipe, the same for every comparison.
@@ -125,7 +124,7 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, st
         seed: the same seed and clips give the same recogniser on one machine.
         steps: fewer than the recipe's ``STEPS`` for a quick look; such figures cannot be compared with others.
     """
-    steps, seed = STEPS if steps is None else steps, plain_seed("seed of the recogniser", seed)
+    steps = STEPS if steps is None else steps
     with seeded(seed, torch.device("cpu")):
         recogniser = Recogniser(clips.label_names, clips.skeleton, clips.fps)
         to_statistics = nn.Linear(NUM_FEATURES, 2 * recogniser.num_inputs)
