@@ -5,6 +5,7 @@ import math
 import os
 import resource
 import signal
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +121,16 @@ def test_a_log_that_is_no_file_is_a_line_and_no_hang(clips, tmp_path, make):
     make(tmp_path / "log.csv")
     with pytest.raises(InputError, match=r"log\.csv is no plain file"):
         list(run_training(clips, TOY, tmp_path, steps=2))
+
+
+def test_another_number_of_threads_is_said(clips, tmp_path):
+    """Bit for bit needs the same number; the checkpoint holds it."""
+    run_to_end(clips, tmp_path, 4)
+    checkpoint = resume_point(tmp_path, {})
+    assert checkpoint.training["threads"] == torch.get_num_threads()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_to_end(clips, tmp_path, 6, resume=checkpoint)
+    checkpoint.training["threads"] += 1
+    with pytest.warns(UserWarning, match=r"was saved with \d+ threads and goes on with \d+: .* not be equal"):
+        run_to_end(clips, tmp_path, 8, resume=checkpoint)
