@@ -6,9 +6,10 @@ joints. Bones therefore keep their length and planted feet stay in place. Body, 
 are drawn at random and kept in ``MotionClips.factors``, so that one can test whether a model has learnt their
 distribution.
 
-Three actions are deliberately similar: *drink* (slow; hand from the waist to the mouth, head tilts back), *eat*
-(quick; one hand holds a bowl, the other moves between bowl and mouth, head bowed) and *phone* (hand stays at the
-ear, head tilts to it, the body sways). They differ in the height of the hands, the rhythm and the head.
+In four actions a hand goes to the head: *drink* (standing; a cup from a table to the mouth, slowly, the head tilts
+back), *eat* (seated; bite after bite from a plate, the head bowed), *phone* (standing; the hand stays at the ear, the
+head tilts to it, the body sways) and *throw* (a cycle of a second and a pause). *sit*, *eat* and
+*turn_steering_wheel* share the chair; only *sit* leaves it.
 
 In this module: y up, the person faces +z, left is +x; angles in degrees; lengths in metres for a person 1.7 m tall
 (``synthetic_clips`` scales the finished joints). With ``N`` clips of ``F`` frames, curves are ``[N, F]``, values that
@@ -22,7 +23,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdm_lib.data.synthetic.body import LEFT, LEG, RIGHT, Actor, Body, Hand, along_path, both, gait, planted, stand
+from mdm_lib.data.synthetic.body import (
+    LEFT,
+    LEG,
+    RIGHT,
+    Actor,
+    Body,
+    Hand,
+    along_path,
+    both,
+    gait,
+    planted,
+    seated,
+    stand,
+)
 from mdm_lib.data.synthetic.curves import angles, curve, ease, vec, wave
 
 # ------------------------------------------------------------------------------------------------ the twelve actions
@@ -123,15 +137,19 @@ def jump(a: Actor) -> Tensor:
     return body.with_hands(*both(lambda side: body.hang(side, swing, elbow, out=14.0)))
 
 
-@action(tempo=(0.40, 0.55), one_sided=True)
+@action(tempo=(0.38, 0.50), one_sided=True)
 def drink(a: Actor) -> Tensor:
-    """Slow: a cup moves from the waist to the mouth, the head tilts back for the sip, the cup moves down again."""
-    lift = curve(a.phase, (0.0, 0.08, 0.38, 0.68), (0.0, 0.0, 1.0, 1.0))
-    sip = a.amplitude * curve(a.phase, (0.0, 0.30, 0.50, 0.62, 0.80), (0.0, 0.0, 1.0, 0.9, 0.0))
-    body = stand(a, sway=-0.015, spine=angles(-7.0 * sip), head=angles(5.0 - 34.0 * sip))
-    mouth = body.face(-0.02, -0.08, 0.17)
-    low = body.hold(RIGHT, mouth + vec(-0.06, -0.33 * a.amplitude, 0.05))
-    return body.with_hands(body.hang(LEFT), low.to(body.hold(RIGHT, mouth, elbow=(0.8, -0.7, 0.1)), lift))
+    """Slow: a cup moves from a table to the mouth, elbow and cup rise and the head tilts back to sip; down again."""
+    lift = curve(a.phase, (0.04, 0.32, 0.70, 0.96), (0.0, 1.0, 1.0, 0.0))
+    sip = a.amplitude * curve(a.phase, (0.26, 0.42, 0.60, 0.74), (0.0, 1.0, 1.0, 0.0))
+    bow = 1 - lift  # over the table, the eyes on the cup
+    spine, head = angles(7.0 * bow - 7.0 * sip, yaw=4.0 * bow), angles(16.0 * bow - 24.0 * sip)
+    body = stand(a, sway=-0.02 * lift, tilt=angles(4.0 * bow - 2.0 * sip), spine=spine, head=head)
+    mouth = body.face(-0.08, -0.09 + 0.03 * sip, 0.18)
+    table = mouth.mean(1, keepdim=True) + vec(-0.05, -0.42 * a.amplitude, 0.10)
+    tipped = (0.6 + 0.2 * sip, -0.9 + 0.25 * sip, 0.1)
+    cup = body.hold(RIGHT, table, elbow=(0.4, -0.8, -0.5)).to(body.hold(RIGHT, mouth, elbow=tipped), lift)
+    return body.with_hands(body.hang(LEFT, swing=2.0 + 6.0 * bow), cup)
 
 
 @action(tempo=(0.45, 0.80))
@@ -143,41 +161,43 @@ def lift_dumbbell(a: Actor) -> Tensor:
     return body.with_hands(*both(lambda side: body.hang(side, swing=4.0 + 12.0 * lift, elbow=elbow, out=9.0)))
 
 
-@action(tempo=(0.40, 0.50))
+@action(tempo=(0.32, 0.46))
 def sit(a: Actor) -> Tensor:
-    """Sit down on a chair behind (the trunk bends to keep balance), rest with the hands on the thighs, stand up."""
-    down = curve(a.phase, (0.08, 0.40, 0.68, 0.96), (0.0, 1.0, 1.0, 0.0))
-    bow = curve(a.phase, (0.06, 0.25, 0.46, 0.62, 0.80, 0.99), (0.0, 1.0, 0.12, 0.12, 1.0, 0.0))
-    drop = 0.36 * a.amplitude * a.leg / LEG
-    pelvis = vec(0, -drop * down, -(0.06 + 0.85 * drop) * down)
-    tilt, spine = angles(24.0 * bow - 6.0 * down), angles(16.0 * bow + 4.0 * down)
-    body = Body(a, pelvis, both(planted), tilt=tilt, spine=spine)
+    """Bow and sit down on a chair behind, rest upright with the hands on the thighs, lean over the feet, stand up."""
+    back = curve(a.phase, (0.03, 0.24, 0.75, 0.94), (0.0, 1.0, 1.0, 0.0))
+    down = curve(a.phase, (0.05, 0.28, 0.73, 0.95), (0.0, 1.0, 1.0, 0.0))
+    bow = curve(a.phase, (0.01, 0.18, 0.37, 0.60, 0.75, 0.97), (0.0, 1.0, 0.0, 0.0, 1.0, 0.0))
+    drop = 0.37 * a.amplitude * a.leg / LEG
+    pelvis = vec(0, -drop * down, -(0.05 + 0.85 * drop) * back)
+    tilt, spine = angles(26.0 * bow - 8.0 * down), angles(20.0 * bow + 6.0 * down)
+    body = Body(a, pelvis, both(lambda side: planted(side, out=0.13, toes_out=14.0)), tilt, spine, angles(6.0 * bow))
+    rest = curve(a.phase, (0.05, 0.28, 0.78, 0.96), (0.0, 1.0, 1.0, 0.0))
 
     def arm(side: float) -> Hand:
-        on_thigh = body.reach(side, out=-0.10, up=-0.66, ahead=0.52)
-        return body.hang(side, swing=35.0 * bow, elbow=15.0 + 15.0 * bow).to(on_thigh, down)
+        return body.hang(side, swing=24.0 * bow, elbow=14.0 + 10.0 * bow).to(body.on_thigh(side), rest)
 
     return body.with_hands(*both(arm))
 
 
-@action(tempo=(0.80, 1.20), one_sided=True)
+@action(tempo=(0.55, 0.80), one_sided=True)
 def eat(a: Actor) -> Tensor:
-    """Quick: one hand holds a bowl in front of the chest, the other moves between bowl and mouth; the head is bowed."""
-    bite = curve(a.phase, (0.0, 0.10, 0.45, 0.60), (0.0, 0.0, 1.0, 1.0))
-    body = stand(a, spine=angles(9.0 + 2.0 * bite), head=angles(20.0 + 6.0 * bite))
-    mouth = body.face(-0.03, -0.07, 0.17)
-    bowl = mouth + vec(0, -0.22 * a.amplitude, 0.06)
-    spoon = body.hold(RIGHT, bowl).to(body.hold(RIGHT, mouth, elbow=(0.8, -0.7, 0.1)), bite)
-    return body.with_hands(body.hold(LEFT, bowl + vec(0.12, -0.06, -0.02)), spoon)
+    """Seated at a table: one hand holds the plate, the other takes bite after bite to the mouth, which comes nearer."""
+    bite = curve(a.phase, (0.04, 0.18, 0.52, 0.64), (0.0, 0.0, 1.0, 1.0))
+    chew = 1.5 * (1 - bite) * wave(3 * a.phase)
+    spine, head = angles(10.0 + 6.0 * bite, yaw=-3.0 * bite, roll=2.0 * bite), angles(15.0 + 4.0 * bite + chew)
+    body = seated(a, ahead=0.62, tilt=angles(4.0 + 3.0 * bite), spine=spine, head=head)
+    mouth = body.face(-0.06, -0.06, 0.16)
+    plate = mouth.mean(1, keepdim=True) + vec(0, -0.33 * a.amplitude, 0.10)
+    food = body.hold(RIGHT, plate, elbow=(0.6, -0.8, -0.4)).to(body.hold(RIGHT, mouth, elbow=(0.8, -0.8, 0.1)), bite)
+    return body.with_hands(body.hold(LEFT, plate + vec(0.20, 0, -0.06), elbow=(0.7, -0.7, -0.3)), food)
 
 
 @action(tempo=(0.40, 0.70))
 def turn_steering_wheel(a: Actor) -> Tensor:
     """Seated, both hands on a wheel that turns left and right; shoulders and head follow the turn."""
     turned = a.amplitude * curve(a.phase, (0.0, 0.08, 0.50, 0.58), (-1.0, -1.0, 1.0, 1.0))
-    feet = both(lambda side: planted(side, out=0.13, ahead=0.72 * a.leg, toes_out=8.0))
     spine, head = angles(3.0, yaw=5.0 * turned, roll=-5.0 * turned), angles(yaw=14.0 * turned, roll=-7.0 * turned)
-    body = Body(a, vec(0, -0.5 * a.leg - 0.025, 0), feet, tilt=angles(-6.0), spine=spine, head=head)
+    body = seated(a, ahead=0.72, tilt=angles(-6.0), spine=spine, head=head)
     hub = body.pelvis + vec(0, 0.25, 0.40)
 
     def on_rim(side: float) -> Hand:
@@ -218,32 +238,37 @@ def boxing(a: Actor) -> Tensor:
     return body.with_hands(fist(LEFT, cross), fist(RIGHT, jab))
 
 
-@action(tempo=(0.40, 0.50), one_sided=True)
+@action(tempo=(0.36, 0.50), one_sided=True)
 def throw(a: Actor) -> Tensor:
-    """Overarm throw with the right hand: wind-up on the rear leg, stride, trunk and arm swing, follow-through."""
+    """Overarm throw: turn away on the rear leg, stride, then hips, shoulders and arm follow one another forward."""
     far = a.amplitude
-    twist = far * curve(a.phase, (0.0, 0.28, 0.36, 0.60, 0.72), (0.0, -1.0, -1.0, 0.8, 0.8))
-    weight = far * curve(a.phase, (0.0, 0.25, 0.55, 0.72), (0.0, -0.5, 1.0, 1.0))
-    bow = curve(a.phase, (0.0, 0.30, 0.64, 0.74), (0.0, -0.5, 1.0, 1.0))
-    step = far * curve(a.phase, (0.20, 0.42, 0.76, 0.96), (0.0, 1.0, 1.0, 0.0))
-    lift = curve(a.phase, (0.16, 0.30, 0.42, 0.76, 0.86, 0.96), (0.0, 1.0, 0.0, 0.0, 0.4, 0.0))
-    front = planted(LEFT, ahead=0.14 + 0.30 * step, up=0.12 * lift)
-    rear = planted(RIGHT, ahead=-0.12, heel=curve(a.phase, (0.30, 0.62, 0.74), (0.0, 45.0, 45.0)), toes_out=25.0)
-    tilt, spine = angles(8.0 * bow, yaw=-8.0 + 18.0 * twist), angles(14.0 * bow, -4.0 + 20.0 * twist, -8.0 * bow)
-    body = Body(a, vec(0, -0.05, 0.02 + 0.14 * weight), [front, rear], tilt, spine)
+    hips = far * curve(a.phase, (0.10, 0.28, 0.33, 0.54, 0.64, 0.86), (0.0, -1.0, -1.0, 0.5, 0.5, 0.0))
+    shoulders = far * curve(a.phase, (0.10, 0.30, 0.35, 0.61, 0.67, 0.86), (0.0, -1.0, -1.0, 0.8, 0.8, 0.0))
+    weight = far * curve(a.phase, (0.08, 0.28, 0.54, 0.64, 0.86), (0.0, -0.6, 1.0, 1.0, 0.0))
+    bow = curve(a.phase, (0.10, 0.35, 0.62, 0.67, 0.87), (0.0, -0.5, 1.0, 1.0, 0.0))
+    step = far * curve(a.phase, (0.22, 0.40, 0.66, 0.82), (0.0, 1.0, 1.0, 0.0))
+    lift = curve(a.phase, (0.16, 0.29, 0.42, 0.64, 0.74, 0.84), (0.0, 1.0, 0.0, 0.0, 0.6, 0.0))
+    heel = curve(a.phase, (0.36, 0.58, 0.65, 0.82), (0.0, 55.0, 55.0, 0.0))
+    front = planted(LEFT, ahead=0.16 + 0.32 * step, up=0.12 * lift, toes_out=5.0)
+    rear = planted(RIGHT, ahead=-0.04, heel=heel, toes_out=30.0 - 0.6 * heel)
+    tilt, spine = angles(3.0 + 10.0 * bow, yaw=28.0 * hips), angles(2.0 + 16.0 * bow, 26.0 * shoulders, -8.0 * bow)
+    body = Body(a, vec(0, -0.02 - 0.03 * weight.abs(), 0.04 + 0.16 * weight), [front, rear], tilt, spine)
 
-    times = (0.0, 0.18, 0.33, 0.45, 0.56, 0.70, 0.80)
-    out = curve(a.phase, times, (-0.20, 0.30, 0.45, 0.25, -0.05, -0.50, -0.35))
-    up = curve(a.phase, times, (-0.35, -0.42, 0.30, 0.62, 0.45, -0.45, -0.50))
-    ahead = curve(a.phase, times, (0.50, -0.38, -0.50, -0.10, 0.65, 0.60, 0.50))
-    point = curve(a.phase, (0.0, 0.33, 0.60, 0.74), (0.5, 1.0, 0.0, 0.0))  # the free hand points at the target
-    free = body.reach(LEFT, 0.2 - 0.1 * point, 0.7 * point - 0.6, 0.05 + 0.75 * point)
-    elbow = (  # behind in the wind-up, out to the side while the arm is high
-        curve(a.phase, times, (0.3, 0.8, 0.9, 0.9, 0.9, 0.4, 0.3)),
-        curve(a.phase, times, (-0.6, 0.1, -0.7, -0.7, -0.7, -0.6, -0.6)),
-        curve(a.phase, times, (-0.7, -0.6, 0.1, 0.1, 0.1, -0.5, -0.7)),
+    # from the side past the ribs to behind the ear, cocked, over the head, released, across the other thigh, and back
+    times = (0.10, 0.21, 0.30, 0.37, 0.46, 0.53, 0.63, 0.69, 0.87)
+    out = curve(a.phase, times, (0.15, 0.35, 0.55, 0.60, 0.50, 0.20, -0.30, -0.35, 0.15))
+    up = curve(a.phase, times, (-0.88, -0.40, 0.15, 0.42, 0.58, 0.35, -0.45, -0.65, -0.88))
+    ahead = curve(a.phase, times, (0.25, 0.15, -0.15, -0.25, 0.15, 0.70, 0.65, 0.50, 0.25))
+    elbow = (  # behind, then out to the side and below the hand
+        curve(a.phase, times, (0.3, 0.6, 0.5, 0.8, 0.9, 0.9, 0.8, 0.7, 0.3)),
+        curve(a.phase, times, (-0.1, -0.3, -0.9, -0.6, -0.4, -0.5, -0.5, -0.2, -0.1)),
+        curve(a.phase, times, (-1.0, -0.9, -0.3, 0.0, -0.1, -0.2, -0.2, -0.5, -1.0)),
     )
-    return body.with_hands(free, body.reach(RIGHT, out, up, ahead, elbow))
+    thrower = body.reach(RIGHT, out, up, ahead, elbow, body.chest)
+    point = curve(a.phase, (0.12, 0.32, 0.37, 0.54), (0.0, 1.0, 1.0, 0.0))  # the free hand, at the target
+    near = curve(a.phase, (0.42, 0.57, 0.66, 0.86), (0.0, 1.0, 1.0, 0.0))  # then pulled in to the ribs
+    free = body.hang(LEFT, elbow=18.0).to(body.reach(LEFT, 0.2, -0.55, 0.15, frame=body.chest), near)
+    return body.with_hands(free.to(body.reach(LEFT, 0.05, -0.1, 0.85), point), thrower)
 
 
 ACTIONS = tuple(entry.perform.__name__ for entry in PERFORMERS)

@@ -26,7 +26,7 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
 
         - ``scale`` (1 = 1.7 m); ``legs``, ``arms``, ``torso``, ``shoulders``: proportions around 1;
         - ``tempo`` cycles per second, ``phase`` at the first frame (0 to 1), ``amplitude`` around 1: length of
-          stride, height of jump, depth of chair, bowl and cup, bend of trunk or elbow, turn of the wheel, reach of
+          stride, height of jump, depth of chair, plate and cup, bend of trunk or elbow, turn of the wheel, reach of
           punch or throw, sway while phoning;
         - ``side``: +1 left, -1 right: the hand used to drink, eat, phone or throw, or a boxer's leading foot; 0 for
           the two-sided actions;

@@ -25,7 +25,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
 from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS, bone_lengths
 
-MIN_FRAMES = 20  # one second; about half a cycle of the slowest actions
+MIN_FRAMES = 20  # one second; about a third of a cycle of the slowest action
 #: Tempi are searched from the data's slowest / MARGIN to its fastest × MARGIN, since a model may be outside its range.
 MARGIN = 1.25
 NUM_TEMPI, NUM_PHASES, NUM_ZOOMS = 20, 20, 5  # the search grid, and how often its cell is halved

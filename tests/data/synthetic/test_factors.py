@@ -14,7 +14,7 @@ from mdm_lib.motion.geometry import FPS, mirror, turn
 from mdm_lib.motion.skeleton import BONES
 from mdm_lib.motion.windows import cut_windows
 
-NUM_FRAMES = 60  # what a model makes, and hardly more than one cycle of the slowest
+NUM_FRAMES = 60  # what a model makes, and about one cycle of the slowest
 
 
 def windows(clips):

@@ -75,12 +75,16 @@ def test_nobody_is_below_the_floor_and_feet_rest_on_it(clips):
     assert lowest.min() > 0.01 and lowest.max() < 0.03
 
 
+#: Metres a frame that no joint exceeds: 5 m/s, and more for a thrower's hand (hands in recordings: 10 m/s).
+FASTEST = {"throw": 0.38}
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_movement_is_smooth_and_feet_do_not_slide(clips, action):
     some = clips.select(clips.labels == ACTIONS.index(action))
     joints, valid = some.joints, some.mask[:, 2:]
     velocity = joints.diff(dim=1)
-    assert velocity.norm(dim=-1)[some.mask[:, 1:]].max() < 0.25
+    assert velocity.norm(dim=-1)[some.mask[:, 1:]].max() < FASTEST.get(action, 0.25)
     assert velocity.diff(dim=1).norm(dim=-1)[valid].max() < 0.20  # metres a frame²; a jumper's knees at take-off
 
     feet = joints[:, :, [LEFT_FOOT, RIGHT_FOOT]]
