@@ -76,40 +76,40 @@ def warm_up(a: Actor) -> Tensor:
     return body.with_hands(*both(arm))
 
 
-@action(tempo=(0.75, 1.00), stride=1.25)
+@action(tempo=(0.75, 1.00), stride=1.3)
 def walk(a: Actor) -> Tensor:
     """Heel strike, roll over the foot, toe-off; arms swing opposite to the legs, the pelvis turns, tilts and sways."""
-    heel = {0.30: 0.0, 0.60: 42.0, 0.68: 55.0, 0.92: 0.0}
-    feet = gait(a, duty=0.62, width=0.065, lift=0.05, heel=heel, toe={0.0: 22.0, 0.12: 0.0, 0.75: 0.0, 0.95: 20.0})
+    heel = {0.34: 0.0, 0.50: 15.0, 0.62: 52.0, 0.68: 60.0, 0.92: 0.0}
+    feet = gait(a, duty=0.60, width=0.065, lift=0.05, heel=heel, toe={0.0: 22.0, 0.12: 0.0, 0.75: 0.0, 0.95: 20.0})
     bob = 0.012 * wave(2 * a.phase - 0.37)  # highest over the stance leg
     pelvis = vec(0.022 * wave(a.phase - 0.05), bob - 0.015, a.stride * (a.phase - a.phase[:, :1]))
     left_ahead = wave(a.phase + 0.25)  # 1 as the left heel strikes
     turned, tip = a.amplitude * left_ahead, 3.0 * wave(a.phase - 0.06)
-    tilt, spine = angles(3.0, yaw=-6.0 * turned, roll=tip), angles(2.0, yaw=13.0 * turned, roll=-1.3 * tip)
+    tilt, spine = angles(-1.0, yaw=-6.0 * turned, roll=tip), angles(-1.0, 10.0 * turned, roll=-1.3 * tip)
     body = Body(a, **along_path(a, pelvis, feet), tilt=tilt, spine=spine)
 
     def arm(side: float) -> Hand:
         forward = -side * left_ahead
-        return body.hang(side, swing=2.0 + 24.0 * a.amplitude * forward, elbow=20.0 + 10.0 * forward, out=9.0)
+        return body.hang(side, swing=1.0 + 20.0 * a.amplitude * forward, elbow=17.0 + 8.0 * forward, out=9.0)
 
     return body.with_hands(*both(arm))
 
 
-@action(tempo=(1.20, 1.40), stride=1.35)
+@action(tempo=(1.20, 1.40), stride=1.6)
 def run(a: Actor) -> Tensor:
     """Leaning forward, elbows at a right angle, heels kicked up; both feet in the air twice a cycle."""
-    heel = {0.10: 0.0, 0.34: 50.0, 0.50: 85.0, 0.80: 0.0}
+    heel = {0.12: 0.0, 0.36: 45.0, 0.54: 75.0, 0.82: 0.0}
     toe = {0.0: 8.0, 0.08: 0.0, 0.70: 0.0, 0.92: 12.0}
-    feet = gait(a, duty=0.34, width=0.05, lift=0.24 * a.amplitude, heel=heel, toe=toe)
+    feet = gait(a, duty=0.36, width=0.05, lift=0.21 * a.amplitude, heel=heel, toe=toe)
     bob = 0.85 * a.gravity / (4 * math.pi * a.tempo) ** 2 * wave(2 * a.phase - 0.09)  # free fall at its top
-    pelvis = vec(0.012 * wave(a.phase - 0.02), -0.05 - bob, a.stride * (a.phase - a.phase[:, :1]))
+    pelvis = vec(0.012 * wave(a.phase - 0.02), -0.035 - bob, a.stride * (a.phase - a.phase[:, :1]))
     left_ahead = wave(a.phase + 0.25)
     tilt, spine = angles(8.0, yaw=-9.0 * left_ahead), angles(8.0, yaw=20.0 * left_ahead)
     body = Body(a, **along_path(a, pelvis, feet), tilt=tilt, spine=spine)
 
     def arm(side: float) -> Hand:
         forward = -side * left_ahead
-        return body.hang(side, swing=-8.0 + 28.0 * a.amplitude * forward, elbow=88.0 + 10.0 * forward, out=8.0)
+        return body.hang(side, swing=-8.0 + 26.0 * a.amplitude * forward, elbow=88.0 + 10.0 * forward, out=8.0)
 
     return body.with_hands(*both(arm))
 
@@ -215,27 +215,27 @@ def phone(a: Actor) -> Tensor:
     talk = a.amplitude * (0.5 + 0.5 * wave(a.phase - 0.1))
     tilt, spine = angles(yaw=4.0 * sway, roll=2.0 * sway), angles(yaw=5.0 * sway, roll=-3.0 * sway)
     body = stand(a, 0.06 * sway, tilt=tilt, spine=spine, head=angles(6.0, yaw=4.0 * sway, roll=14.0))
-    ear = body.hold(RIGHT, body.face(-0.11, -0.06, 0.06), elbow=(0.5, -1.0, 0.2))
-    return body.with_hands(body.hang(LEFT, swing=2.0 + 14.0 * talk, elbow=18.0 + 48.0 * talk), ear)
+    ear = body.hold(RIGHT, body.face(-0.11, -0.06, 0.06), elbow=(0.7, -1.0, 0.5))
+    return body.with_hands(body.hang(LEFT, swing=2.0 + 12.0 * talk, elbow=16.0 + 46.0 * talk), ear)
 
 
 @action(tempo=(0.65, 0.95), one_sided=True)
 def boxing(a: Actor) -> Tensor:
     """Guard with the right foot and hand leading; a jab with the right, then a cross with the left and the hips."""
-    jab = curve(a.phase, (0.06, 0.26, 0.46), (0.0, 1.0, 0.0))
-    cross = curve(a.phase, (0.52, 0.74, 0.97), (0.0, 1.0, 0.0))
+    jab = curve(a.phase, (0.08, 0.24, 0.44), (0.0, 1.0, 0.0))
+    cross = curve(a.phase, (0.50, 0.69, 0.92), (0.0, 1.0, 0.0))
     rear = planted(LEFT, out=0.13, ahead=-0.16, heel=12.0 + 22.0 * cross, toes_out=38.0 - 40.0 * cross)
     lead = planted(RIGHT, out=0.09, ahead=0.30, toes_out=-10.0)
     pelvis = vec(0, 0.015 * wave(2 * a.phase) - 0.07, 0.02 + 0.05 * jab + 0.06 * cross)
     twist = a.amplitude * (9.0 * jab - 23.0 * cross)
-    tilt, spine, head = angles(5.0, yaw=28.0 + twist), angles(9.0, yaw=2.0 + twist), angles(8.0, yaw=-18.0)
+    tilt, spine, head = angles(4.0, yaw=14.0 + twist), angles(7.0, yaw=2.0 + twist), angles(8.0, yaw=-8.0)
     body = Body(a, pelvis, [rear, lead], tilt, spine, head)
 
-    def fist(side: float, thrust: Tensor) -> Hand:
-        ahead = 0.36 + (0.12 + 0.42 * a.amplitude) * thrust
-        return body.reach(side, -0.12 - 0.18 * thrust, 0.02 + 0.08 * thrust, ahead, elbow=(0.4, -1.0, -0.2))
+    def fist(side: float, guard: float, thrust: Tensor) -> Hand:  # from the chin
+        ahead = guard + (0.50 - guard + 0.42 * a.amplitude) * thrust
+        return body.reach(side, -0.16 - 0.14 * thrust, 0.14 - 0.02 * thrust, ahead, elbow=(0.4, -1.0, -0.2))
 
-    return body.with_hands(fist(LEFT, cross), fist(RIGHT, jab))
+    return body.with_hands(fist(LEFT, 0.32, cross), fist(RIGHT, 0.44, jab))
 
 
 @action(tempo=(0.36, 0.50), one_sided=True)
