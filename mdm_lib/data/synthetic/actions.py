@@ -169,12 +169,12 @@ def sit(a: Actor) -> Tensor:
     bow = curve(a.phase, (0.01, 0.18, 0.37, 0.60, 0.75, 0.97), (0.0, 1.0, 0.0, 0.0, 1.0, 0.0))
     drop = 0.37 * a.amplitude * a.leg / LEG
     pelvis = vec(0, -drop * down, -(0.05 + 0.85 * drop) * back)
-    tilt, spine = angles(26.0 * bow - 8.0 * down), angles(20.0 * bow + 6.0 * down)
+    tilt, spine = angles(25.0 * bow - 8.0 * down), angles(16.0 * bow + 6.0 * down)
     body = Body(a, pelvis, both(lambda side: planted(side, out=0.13, toes_out=14.0)), tilt, spine, angles(6.0 * bow))
     rest = curve(a.phase, (0.05, 0.28, 0.78, 0.96), (0.0, 1.0, 1.0, 0.0))
 
     def arm(side: float) -> Hand:
-        return body.hang(side, swing=24.0 * bow, elbow=14.0 + 10.0 * bow).to(body.on_thigh(side), rest)
+        return body.hang(side, swing=32.0 * bow, elbow=14.0 + 12.0 * bow).to(body.on_thigh(side), rest)
 
     return body.with_hands(*both(arm))
 
@@ -187,7 +187,7 @@ def eat(a: Actor) -> Tensor:
     spine, head = angles(10.0 + 6.0 * bite, yaw=-3.0 * bite, roll=2.0 * bite), angles(15.0 + 4.0 * bite + chew)
     body = seated(a, ahead=0.62, tilt=angles(4.0 + 3.0 * bite), spine=spine, head=head)
     mouth = body.face(-0.06, -0.06, 0.16)
-    plate = mouth.mean(1, keepdim=True) + vec(0, -0.33 * a.amplitude, 0.10)
+    plate = mouth.mean(1, keepdim=True) + vec(0, -0.29 * a.amplitude, 0.14)
     food = body.hold(RIGHT, plate, elbow=(0.6, -0.8, -0.4)).to(body.hold(RIGHT, mouth, elbow=(0.8, -0.8, 0.1)), bite)
     return body.with_hands(body.hold(LEFT, plate + vec(0.20, 0, -0.06), elbow=(0.7, -0.7, -0.3)), food)
 
