@@ -16,17 +16,15 @@ from mdm_lib.model import MDM
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.reading import read_weights, reading, shown
-from mdm_lib.runtime import seeded
+from mdm_lib.runtime import check_defaults, pick_device, seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.words import find_action, known, plain_number
 
 #: Raised with every change of what a file holds; ``_migrated`` brings older files up to it.
-FORMAT = 2
+FORMAT = 3
 KEYS = {
     "config", "condition", "guidance_scale", "skeleton", "fps", "source", "normaliser", "model", "training", "checksum",
 }  # fmt: skip
-#: No model is told apart by more timesteps, or made for longer motions, than this.
-MOST_TIMESTEPS, MOST_FRAMES = 100_000, 5000
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class Checkpoint:
 
     def to(self, device) -> "Checkpoint":
         """Move model and normaliser (in place, as in torch)."""
+        device = pick_device(device)
         self.model.to(device)
         self.representation.to(device)
         return self
@@ -113,6 +112,7 @@ class Checkpoint:
 
 def build(config: ModelConfig, vocabulary: Vocabulary, skeleton: Skeleton = SMPL22) -> tuple[Representation, MDM]:
     """An untrained model and its representation, of the sizes that ``config`` names."""
+    check_defaults()
     representation = REPRESENTATIONS[known("representation", config.representation, REPRESENTATIONS)](skeleton)
     model = MDM(
         0, skeleton.num_joints, config.latent_dim, config.num_layers, config.num_heads, config.ff_size, config.dropout,
@@ -125,9 +125,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     """Read a checkpoint; code inside the file is never run.
 
     Raises:
-        InputError: no such file, a damaged one, one of another program or of a newer version.
+        InputError: no such file, a damaged one, one of another program or of a newer version; no such device.
     """
-    path = Path(path)
+    path, device = Path(path), pick_device(device)
     content = _read(path, device)
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path} is not a checkpoint of mdm_lib; give a file that `mdm_lib train` wrote")
@@ -150,7 +150,7 @@ def _assembled(content: dict, path: Path) -> Checkpoint:
         raise InputError(f"{path} is damaged: its weights are not those that were saved; copy it again")
     weights = sum(weight.numel() for weight in content["model"].values())
     declared = config.num_layers * config.latent_dim * (config.latent_dim + config.ff_size)
-    if not 0 < declared <= weights or config.num_timesteps > MOST_TIMESTEPS or config.num_frames > MOST_FRAMES:
+    if not 0 < declared <= weights:
         raise InputError(f"{path}: the weights do not fit the sizes it names; train or copy it anew")
     vocabulary = vocabulary_of(config.condition).from_plain(content["condition"])
     with seeded(0, torch.device("cpu")):  # weights are drawn, and overwritten at once
@@ -195,10 +195,16 @@ def _migrated(content: dict, path: Path) -> dict:
     """What a file of an older format holds, as this format has it.
 
     In format 1 all models were told actions, a budget and the guidance scale stood among the settings, and the average
-    of the losses was two tensors without names.
+    of the losses was two tensors without names. Before format 3 all windows of a training had one length.
     """
-    if content["format"] == FORMAT:
-        return content
+    if content["format"] == 1:
+        content = _migrated_from_1(content, path)
+    if content["format"] < 3:
+        content = {**content, "config": {"min_frames": 0, "max_frames": 0, **content["config"]}}
+    return {**content, "format": FORMAT}
+
+
+def _migrated_from_1(content: dict, path: Path) -> dict:
     asked = {"config", "label_names", "skeleton", "fps", "source", "normaliser", "model", "training"}
     settings = content["config"] if isinstance(content.get("config"), dict) else {}
     missing = sorted(asked - set(content)) or sorted({"epochs", "guidance_scale"} - set(settings))
@@ -212,7 +218,6 @@ def _migrated(content: dict, path: Path) -> dict:
         training["loss_average"] = dict(zip(("mean", "seen"), training.pop("usual"), strict=True))
     return {
         **content,
-        "format": FORMAT,
         "guidance_scale": config.pop("guidance_scale"),
         "config": {"condition": "action", **config},
         "condition": content["label_names"],

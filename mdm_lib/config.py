@@ -3,13 +3,25 @@
 from dataclasses import asdict, dataclass, fields
 
 from mdm_lib.errors import InputError
-from mdm_lib.words import known, plain_number
+from mdm_lib.words import MOST_SEED, known, plain_number
 
 SCHEDULES = ("linear", "cosine")
+#: From where to where each number may be: far beyond what is of use, and short of what fills the memory.
+RANGES = {
+    "latent_dim": (1, 16384), "num_layers": (1, 1000), "num_heads": (1, 1024), "ff_size": (1, 65536),
+    "dropout": (0, 0.999), "num_frames": (2, 5000),
+    "min_frames": (0, 5000), "max_frames": (0, 5000), "num_timesteps": (1, 100_000), "batch_size": (1, 65536),
+    "lr": (0, 100), "final_lr": (0, 100), "warmup_steps": (0, 10**9), "weight_decay": (0, 100), "grad_clip": (0, 10**9),
+    "vel_weight": (0, 10**9), "cond_mask_prob": (0, 1), "ema_decay": (0, 1), "seed": (0, MOST_SEED),
+}  # fmt: skip
 
 
 def make_plain(config) -> None:
-    """Turn numpy's and torch's numbers into Python's; what has another type than its default is an ``InputError``."""
+    """Turn numpy's and torch's numbers into Python's.
+
+    Raises:
+        InputError: for what has another type than its default, or is out of ``RANGES``.
+    """
     for field in fields(config):
         value, kind = getattr(config, field.name), field.type
         if kind in (int, float):
@@ -22,6 +34,9 @@ def make_plain(config) -> None:
             value = float(value)
         if type(value) is not kind:
             raise InputError(f"{field.name} is {value!r:.40}; it must be of the type {kind.__name__}")
+        low, high = RANGES.get(field.name, (value, value))
+        if not low <= value <= high:
+            raise InputError(f"{field.name} is {value}; it must be from {low:g} to {high:g}")
         object.__setattr__(config, field.name, value)
 
 
@@ -29,8 +44,12 @@ def make_plain(config) -> None:
 class ModelConfig:
     """What makes a model: the network, the motion it sees, and the diffusion.
 
-    The defaults are those of the preset ``tiny``, which learns on a laptop while one reads a page. ``MDM`` by itself
-    defaults to the paper's sizes instead (512 wide, 8 layers), as its signature is that of the paper's model.
+    ``num_frames`` is the length of its motions unless ``sample`` is told otherwise. Training sees windows of
+    ``min_frames`` to ``max_frames``; where these are 0, all have ``num_frames``.
+
+    The defaults are, but for the windows, those of the preset ``tiny``, which learns on a laptop while one reads a
+    page. ``MDM`` by itself defaults to the paper's sizes instead (512 wide, 8 layers), as its signature is that of the
+    paper's model.
 
     Raises:
         InputError: a width that the heads cannot share, or an odd one; an unknown schedule.
@@ -44,22 +63,30 @@ class ModelConfig:
     condition: str = "action"
     representation: str = "root_velocity"
     num_frames: int = 60
+    min_frames: int = 0
+    max_frames: int = 0
     num_timesteps: int = 50
     schedule: str = "linear"
 
     def __post_init__(self):
         make_plain(self)
-        for name in ("latent_dim", "num_layers", "num_heads", "ff_size", "num_frames", "num_timesteps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be 1 at least")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout is {self.dropout}; it must be from 0 to below 1")
         # said here and not by model and scheduler, which need nothing but torch
         if self.latent_dim % self.num_heads or self.latent_dim % 2:
             raise InputError(
                 f"latent_dim is {self.latent_dim}: it must be even and a multiple of the {self.num_heads} heads"
             )
         known("schedule", self.schedule, SCHEDULES)
+        shortest, longest = self.window_range
+        if not 2 <= shortest <= self.num_frames <= longest:
+            raise InputError(
+                f"num_frames is {self.num_frames}; it must lie between the shortest and the longest window of the "
+                f"training, min_frames {shortest} (2 at least) and max_frames {longest}"
+            )
+
+    @property
+    def window_range(self) -> tuple[int, int]:
+        """Frames of the shortest and of the longest window that training sees."""
+        return self.min_frames or self.num_frames, self.max_frames or self.num_frames
 
 
 @dataclass(frozen=True)
@@ -116,15 +143,19 @@ class Config(TrainingConfig, ModelConfig):
         return cls(**values)
 
 
+#: The windows of all presets: motions of every length between hold their speed.
+WINDOWS = {"min_frames": 20, "max_frames": 120}
 #: ``tiny`` learns in minutes on a laptop, ``small`` in an hour or two of two CPU cores; ``paper`` has the sizes (MDM,
 #: section 3 and appendix: 512 wide, 8 layers, 4 heads, ff 1024) and the length of the MDM paper's HumanAct12 runs and
 #: wants a GPU.
 PRESETS = {
-    "tiny": Config(),
+    "tiny": Config(**WINDOWS),
     "small": Config(
+        **WINDOWS,
         latent_dim=192, num_layers=5, ff_size=768, batch_size=32, lr=1e-3, vel_weight=3.0, ema_decay=0.999
     ),
     "paper": Config(
+        **WINDOWS,
         latent_dim=512, num_layers=8, ff_size=1024, dropout=0.1, num_timesteps=1000, schedule="cosine",
         batch_size=64, lr=1e-4, warmup_steps=500, ema_decay=0.9999, balance_timesteps=False,
     ),

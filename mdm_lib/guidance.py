@@ -3,8 +3,13 @@
 import torch
 from torch import Tensor
 
+from mdm_lib.errors import InputError
 from mdm_lib.model import MDM
 from mdm_lib.samplers import Denoiser
+from mdm_lib.words import plain_number
+
+#: Far beyond what looks like a person, and far below what overflows.
+LARGEST_SCALE = 100
 
 
 def guided(
@@ -34,3 +39,18 @@ def guided(
         return uncond + scale * (cond - uncond)
 
     return denoise
+
+
+def plain_scale(value) -> int | float:
+    """A guidance scale as a Python number.
+
+    Raises:
+        InputError: for what is not a number from 0 to ``LARGEST_SCALE``.
+    """
+    scale = plain_number("guidance_scale", value)
+    if not 0 <= scale <= LARGEST_SCALE:
+        raise InputError(
+            f"guidance_scale is {scale:g}; choose 1 (none) to about 5, or 0 (nothing in particular); "
+            f"{LARGEST_SCALE} at most"
+        )
+    return scale

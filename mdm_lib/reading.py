@@ -4,9 +4,12 @@ A file from elsewhere may be cut short, of another program, or made to do harm: 
 that keep a reader busy for ever. Every reader of the course goes through one of these functions.
 """
 
+import copyreg
+import io
 import json
 import math
 import os
+import pickle
 import pickletools
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +27,8 @@ from mdm_lib.errors import InputError
 UNPACKED, TIMES_ITS_SIZE = 2**30, 100
 #: Limits of text and of pickles: bytes of a JSON file, opcodes, and containers in containers.
 LONGEST_TEXT, MOST_OPCODES, DEEPEST = 50_000_000, 500_000, 100
+#: The largest file in torch's layout of before 2020 that is read, bytes.
+LARGEST_OLD = 100_000_000
 
 
 @contextmanager
@@ -102,21 +107,80 @@ def check_expansion(unpacked: int, size: int) -> None:
         raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}")
 
 
-def read_weights(path: str | Path, device="cpu", mmap: bool = False) -> object:
+def read_weights(path: str | Path, device="cpu", mmap: bool = False, old_layout: bool = False) -> object:
     """What ``torch.save`` wrote: tensors, text and numbers. For use inside ``reading``, which names the file.
+
+    Args:
+        old_layout: also read files of before torch 1.6, which are no zip files.
 
     Raises:
         InputError: if it holds anything that could run code; nothing was run.
     """
-    check_unpacked(path)
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith("data.pkl"):
-                check_pickle(archive.read(name))
+    with open(path, "rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"  # by this torch.load decides which it is
+    if old_layout and not is_zip:
+        _check_old_layout(Path(path))
+    else:
+        check_unpacked(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    check_pickle(archive.read(name))
+        if not is_zip:
+            raise ValueError("it does not begin as a zip file")
     try:
         return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except UnpicklingError as error:
         raise InputError(f"{path} holds more than weights and plain values, so it was not opened") from error
+
+
+def _check_old_layout(path: Path) -> None:
+    """Raise ``ValueError`` for a file of old torch that would grow, or declares more numbers than it has bytes.
+
+    Such a file is five pickles (a magic number, a version, facts on the machine, the object, the names of its tensors'
+    memories) and then those memories.
+    """
+    if path.stat().st_size > LARGEST_OLD:
+        raise ValueError("it is too long")
+    file = io.BytesIO(path.read_bytes())
+    for part in range(5):
+        start = file.tell()
+        for count, _ in enumerate(pickletools.genops(file)):
+            if count > MOST_OPCODES:
+                raise ValueError(f"it holds over {MOST_OPCODES:,} single objects")
+        content = file.getvalue()[start : file.tell()]
+        check_pickle(content)
+        if part == 3:
+            declared = _Declared(io.BytesIO(content), encoding="latin1")
+            declared.load()
+            numbers, left = sum(declared.sizes.values()), len(file.getvalue()) - file.tell()
+            if numbers > left:
+                raise ValueError(f"it declares {numbers:,} numbers and has {left:,} bytes")
+
+
+class _Anything:
+    """Stands for every class and function that a pickle names, and does nothing."""
+
+    def __init__(self, *_):
+        pass
+
+    append = extend = add = __setitem__ = __setstate__ = __init__
+
+
+class _Declared(pickle.Unpickler):
+    """Finds out how many numbers a pickle of old torch says that each memory has: ``sizes``. It runs nothing of it."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.sizes = {}
+        copyreg.clear_extension_cache()  # cached classes would bypass find_class
+
+    def find_class(self, module, name):
+        return _Anything
+
+    def persistent_load(self, pid):
+        _, _, key, _, size, _ = pid
+        self.sizes[key] = max(size, self.sizes.get(key, 0))
 
 
 def _array(file: BinaryIO, size: int) -> np.ndarray:

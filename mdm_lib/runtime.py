@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -16,18 +17,21 @@ PRECISIONS = ("auto", "bf16", "fp32")
 WIDE_ENOUGH = 128
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The device to compute on: the one named, else CUDA, else Apple's MPS, else the CPU."""
-    available = ["cpu"]
-    if torch.backends.mps.is_available():
-        available.insert(0, "mps")
-    if torch.cuda.is_available():
-        available.insert(0, "cuda")
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The device to compute on: the one named, else CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        InputError: a device that this machine does not have; the message lists those that it has.
+    """
+    available = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    available += ["mps"] if torch.backends.mps.is_available() else []
+    available += ["cpu"]
     if name is None:
-        return torch.device(available[0])
-    if name.split(":")[0] not in available:
-        raise InputError(f"device {name!r} is not available here; use one of: {', '.join(available)}")
-    return torch.device(name)
+        return torch.device(available[0].split(":")[0])
+    asked = str(name)
+    if asked not in (*available, *(f"{each}:0" for each in available), *(each.split(":")[0] for each in available)):
+        raise InputError(f"device {asked[:40]!r} is not available here; use one of: {', '.join(available)}")
+    return torch.device("cpu" if asked == "cpu:0" else asked)  # torch.load does not know the first name
 
 
 @lru_cache
@@ -58,6 +62,31 @@ def seeded(seed: int, device: torch.device):
         torch.set_rng_state(states[0])
         if module:
             module.set_rng_state(states[1])
+
+
+def check_defaults() -> None:
+    """Refuse what would quietly make other tensors than the package's: another default type or device of torch's.
+
+    Raises:
+        InputError: the message says how to set it back.
+    """
+    if torch.get_default_dtype() != torch.float32:
+        raise InputError(
+            f"torch's default type is {torch.get_default_dtype()}; the course computes in float32: set it back with "
+            "torch.set_default_dtype(torch.float32)"
+        )
+    if torch.get_default_device().type != "cpu":
+        raise InputError(
+            f"torch's default device is {torch.get_default_device()}; set it back with torch.set_default_device('cpu') "
+            "and pass device=… instead"
+        )
+
+
+@contextlib.contextmanager
+def learning():
+    """Gradients inside, even where the caller turned them off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
@@ -96,14 +125,25 @@ def precision_name(device: torch.device, precision: str = "auto", latent_dim: in
 
 @contextlib.contextmanager
 def process_group(device: torch.device):
-    """Join the other processes when started by ``torchrun``; yields this process's device."""
+    """Join the other processes when started by ``torchrun``; yields this process's device.
+
+    Raises:
+        InputError: when it cannot join them, for instance because the port is in use.
+    """
     if not dist.is_torchelastic_launched():
         yield device
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except dist.DistError as error:
+        place = f"{os.environ.get('MASTER_ADDR')}, port {os.environ.get('MASTER_PORT')}"
+        raise InputError(
+            f"cannot join the other processes at {place}: {str(error).splitlines()[0][:200]}; start them by "
+            "torchrun --standalone, which finds a free port"
+        ) from error
     try:
         yield device
         dist.barrier()  # a process that left first would break the connection of the others
@@ -121,9 +161,19 @@ def is_first_process() -> bool:
 
 def set_threads(count: int | None = None) -> None:
     """Set the number of CPU threads: as told, else as OMP_NUM_THREADS says, else one a core (shared under torchrun)."""
-    if count is None and "OMP_NUM_THREADS" in os.environ and "LOCAL_WORLD_SIZE" not in os.environ:
-        count = int(os.environ["OMP_NUM_THREADS"])  # torchrun sets it to 1 unasked, hence the second condition
-    elif count is None:
+    if count is None and "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun sets OMP_NUM_THREADS to 1 unasked
+        count = _count_in_environment("OMP_NUM_THREADS")
+    if count is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        count = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+        count = max(1, cores // (_count_in_environment("LOCAL_WORLD_SIZE") or 1))
     torch.set_num_threads(count)
+
+
+def _count_in_environment(variable: str) -> int | None:
+    """The number that an environment variable holds, the first of a list; ``None`` where it is not set."""
+    text = os.environ.get(variable, "").split(",")[0].strip()
+    if not text:
+        return None
+    if not re.fullmatch("[0-9]{1,4}", text) or int(text) == 0:
+        raise InputError(f"the environment variable {variable} is {text[:20]!r}; set it to 1 or more, or unset it")
+    return int(text)

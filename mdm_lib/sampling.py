@@ -1,6 +1,5 @@
 """Motions from a checkpoint: guidance, ``sample`` step by step, ``generate`` at once."""
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,12 @@ from torch import Tensor
 
 from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.errors import InputError
-from mdm_lib.guidance import guided
+from mdm_lib.guidance import guided, plain_scale
 from mdm_lib.motion.geometry import length_mask
 from mdm_lib.motion.skeleton import hold_bone_lengths
-from mdm_lib.runtime import PRECISIONS, autocast
+from mdm_lib.runtime import PRECISIONS, autocast, check_defaults
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DenoisingStep, plan, sampler_of
-from mdm_lib.words import known
+from mdm_lib.words import known, plain_seed
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Sampling:
         eta: DDIM's share of fresh noise, 0 (none) to 1.
         guidance_scale: see ``guided``; ``None`` is the checkpoint's own, which its makers found best.
         guidance_interval: the timesteps ``(low, high)`` in which guidance acts; ``None`` is all.
-        num_frames: F; ``None`` is the longest of ``lengths``, or else the length the model was trained on. Motions that
-            are longer than that slow down and freeze; a warning says so.
+        num_frames: F; ``None`` is the longest of ``lengths``, or else the model's own length. Motions that
+            are longer than the longest windows of its training slow down and freeze; a warning says so.
         lengths: ``[N]`` real frames of each motion; frames past them are hidden from attention. ``None``: all are real.
         seed: the same seed gives the same motions on one machine.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``; the last step is always computed in float32.
@@ -68,7 +67,10 @@ class Sampling:
         planned = replace(
             planned,
             num_steps=len(planned.timesteps),
-            guidance_scale=checkpoint.guidance_scale if self.guidance_scale is None else self.guidance_scale,
+            guidance_scale=plain_scale(
+                checkpoint.guidance_scale if self.guidance_scale is None else self.guidance_scale
+            ),
+            seed=plain_seed("seed", self.seed),
             num_frames=longest if self.num_frames is None else self.num_frames,
         )
         _check_steps(planned, scheduler.num_timesteps)
@@ -104,6 +106,7 @@ def sample(
     Raises:
         InputError: for what the model cannot do; the message says what it can.
     """
+    check_defaults()
     condition, options = _request(checkpoint, condition, options)
     sampling = as_sampling(sampling, options).planned(checkpoint)
     several = isinstance(condition, Sequence) and not isinstance(condition, str)
@@ -190,7 +193,7 @@ def _check_number(num_requests: int, num_samples: int, lengths: tuple[int, ...] 
 
 
 def _warn_of_length(num_frames: int, checkpoint: Checkpoint) -> None:
-    trained = checkpoint.config.num_frames
+    _, trained = checkpoint.config.window_range
     if num_frames > trained:
         warnings.warn(
             f"{num_frames} frames are more than the {trained} that this model was trained on: the motion will slow "
@@ -217,8 +220,6 @@ def _check_frames(sampling: Sampling, checkpoint: Checkpoint) -> None:
 
 def _check_guidance(sampling: Sampling, checkpoint: Checkpoint) -> None:
     scale, interval = sampling.guidance_scale, sampling.guidance_interval
-    if not 0 <= scale < math.inf:
-        raise InputError(f"guidance_scale is {scale}; choose 1 (none) to about 5, or 0 (nothing in particular)")
     if scale != 1 and checkpoint.config.cond_mask_prob == 0:
         raise InputError(
             f"guidance_scale is {scale}, but this model never saw a dropped condition (cond_mask_prob is 0) and so "

@@ -2,9 +2,13 @@
 
 import difflib
 import math
+import re
 from collections.abc import Sequence
 
 from mdm_lib.errors import InputError
+
+#: What every generator of random numbers takes.
+MOST_SEED = 2**63 - 1
 
 
 def plain_number(name: str, value) -> int | float:
@@ -19,6 +23,18 @@ def plain_number(name: str, value) -> int | float:
         number = None
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise InputError(f"{name} is {value!r:.40}; give one finite number")
+    return number
+
+
+def plain_seed(name: str, value) -> int:
+    """``value`` as a seed that every generator takes.
+
+    Raises:
+        InputError: for anything but a whole number from 0 to 2^63 - 1.
+    """
+    number = plain_number(name, value)
+    if not isinstance(number, int) or not 0 <= number <= MOST_SEED:
+        raise InputError(f"{name} is {value!r:.40}; give a whole number from 0 to 2^63 - 1")
     return number
 
 
@@ -43,8 +59,8 @@ def find_action(label_names: Sequence[str], action: str | int) -> int:
         InputError: for an unknown name, or a number out of range.
     """
     name = str(action).strip()
-    if name.lstrip("-").isdigit() and name not in label_names:
-        if 0 <= int(name) < len(label_names):
+    if re.fullmatch(r"-?[0-9]+", name) and name not in label_names:
+        if len(name) < 10 and 0 <= int(name) < len(label_names):
             return int(name)
-        raise InputError(f"action id {name} is out of range; ids are 0 to {len(label_names) - 1}")
+        raise InputError(f"action id {name[:20]} is out of range; ids are 0 to {len(label_names) - 1}")
     return label_names.index(known("action", name, label_names))

@@ -28,3 +28,12 @@ def humanact12_pickle(real_data, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("humanact12")
     subprocess.run([sys.executable, writer, folder, "--short"], check=True, capture_output=True)
     return folder / "humanact12poses.pkl"
+
+
+@pytest.fixture(scope="session")
+def action2motion_file(real_data) -> Path:
+    """The recogniser of the papers on HumanAct12, as github.com/EricGuo5513/action-to-motion has it."""
+    path = real_data.parent / "action2motion" / "action_recognition_model_humanact12.tar"
+    if not path.is_file():
+        pytest.skip(f"needs {path.name} in a folder action2motion beside {real_data.name}")
+    return path

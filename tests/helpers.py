@@ -7,6 +7,7 @@ import torch
 
 from mdm_lib import MotionClips
 from mdm_lib.data import synthetic_clips
+from mdm_lib.evaluation.action2motion import Action2Motion
 from mdm_lib.motion.skeleton import JOINT, SMPL22, side
 
 
@@ -48,3 +49,12 @@ def standing(num_frames: int = 40) -> torch.Tensor:
     body[..., 1] -= body[..., list(SMPL22.feet), 1].min() - 0.03
     body[..., list(SMPL22.feet), 1] = 0.03
     return body.expand(-1, num_frames, -1, -1).clone()
+
+
+def made_up_action2motion(path, **changes):
+    """A file with the keys of the papers' recogniser, in torch's old layout as it is, and with weights of chance."""
+    torch.manual_seed(0)
+    weights = {**Action2Motion().state_dict(), **changes}
+    content = {"model": {name: value for name, value in weights.items() if value is not None}, "iteration": 3}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    return path

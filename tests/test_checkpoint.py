@@ -14,8 +14,8 @@ from mdm_lib.checkpoint import FORMAT
 from mdm_lib.config import ModelConfig, TrainingConfig
 from mdm_lib.motion import SMPL22
 
-#: Written by the version before format 2; beside it, what that version made of it.
-FORMAT_1 = Path(__file__).parent / "fixtures" / "format1.pth"
+#: Written by the version before format 2; beside it, what that version made of it. Format 2's is the same model.
+FORMAT_1, FORMAT_2 = (Path(__file__).parent / "fixtures" / f"format{number}.pth" for number in (1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,20 @@ def content(tmp_path_factory):
     return torch.load(load_checkpoint(FORMAT_1).save(path), weights_only=True)
 
 
-def test_a_file_of_format_1_makes_the_same_motions(old):
-    checkpoint = load_checkpoint(FORMAT_1)
+@pytest.mark.parametrize("path", [FORMAT_1, FORMAT_2], ids=["1", "2"])
+def test_files_of_older_formats_make_the_same_motions(old, path):
+    checkpoint = load_checkpoint(path)
+    assert torch.load(path, weights_only=True)["format"] == int(path.stem[-1])
+    assert checkpoint.config.window_range == (checkpoint.config.num_frames,) * 2
     assert checkpoint.guidance_scale == 1.5 and checkpoint.config.balance_timesteps
     assert checkpoint.skeleton == SMPL22 and checkpoint.fps == 20 and checkpoint.label_names[3] == "jump"
     joints = generate(checkpoint, "jump", 2, seed=1, precision="fp32")[:, -1]
     torch.testing.assert_close(joints, torch.tensor(old["joints of the last frame"]), rtol=0, atol=1e-5)
 
 
-def test_a_file_of_format_1_is_resumed_as_its_own_version_did(old):
-    clips, checkpoint = load_clips("synthetic:24"), load_checkpoint(FORMAT_1)
+@pytest.mark.parametrize("path", [FORMAT_1, FORMAT_2], ids=["1", "2"])
+def test_files_of_older_formats_are_resumed_as_their_own_version_did(old, path):
+    clips, checkpoint = load_clips("synthetic:24"), load_checkpoint(path)
     trainer = deque(train(clips, steps=12, resume=checkpoint, precision="fp32"), maxlen=1).pop()
     assert trainer.guidance_scale == 1.5 and trainer.step == 12
     while len(trainer.recent) > 6:  # those of the first six steps came along
@@ -79,7 +83,7 @@ def test_unknown_settings_and_parts_of_format_1_are_refused(tmp_path):
         load_checkpoint(tmp_path / "m.pth")
 
 
-@pytest.mark.parametrize("number", [0, 3, "2", None])
+@pytest.mark.parametrize("number", [0, 4, "2", None])
 def test_other_formats_are_refused(content, tmp_path, number):
     torch.save({**content, "format": number}, tmp_path / "m.pth")
     with pytest.raises(InputError, match=f"has format {number!r}, this version reads 1 to {FORMAT}"):

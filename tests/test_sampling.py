@@ -384,7 +384,7 @@ def test_hold_last_pose():
         ({"timesteps": [30, 2]}, "of 0 to 29"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"sampelr": "ddim"}, "unknown option 'sampelr'; did you mean 'sampler'?"),
-        ({"guidance_scale": -1.0}, "guidance_scale is -1.0"),
+        ({"guidance_scale": -1.0}, "guidance_scale is -1;"),
         ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
         ({"guidance_scale": 2.0, "guidance_interval": (9, 3)}, "the lower first"),
         ({"lengths": [10, 10]}, "2 lengths for 1 motions"),
@@ -470,10 +470,10 @@ def test_the_steps_are_chosen_once_a_sample(checkpoint, monkeypatch, tmp_path):
 
 
 def test_longer_than_trained_is_warned_of(checkpoint, tmp_path):
-    with pytest.warns(UserWarning, match="24 frames are more than the 20 .* Ask for at most 20 .1 s."):
-        generate(checkpoint, "walk", num_frames=24, num_steps=1)
+    with pytest.warns(UserWarning, match="124 frames are more than the 120 .* Ask for at most 120 .6 s."):
+        generate(checkpoint, "walk", num_frames=124, num_steps=1)
     path = checkpoint.save(tmp_path / "m.pth")
     arguments = ["sample", "--checkpoint", path, "--action", "walk", "--steps", 1, "--output-path", tmp_path / "m.npy"]
-    long = CliRunner().invoke(main, [str(argument) for argument in [*arguments, "--frames", 24]])
-    assert long.exit_code == 0 and long.stderr.count("warning: 24 frames are more than the 20") == 1
+    long = CliRunner().invoke(main, [str(argument) for argument in [*arguments, "--frames", 124]])
+    assert long.exit_code == 0 and long.stderr.count("warning: 124 frames are more than the 120") == 1
     assert "warning" not in CliRunner().invoke(main, [str(argument) for argument in arguments]).stderr

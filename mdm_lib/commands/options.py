@@ -1,7 +1,10 @@
 """Shared by several commands: options, one-line errors, and a progress bar."""
 
+import os
+import sys
 import warnings
 from collections import deque
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import click
 import numpy as np
@@ -17,6 +20,42 @@ precision_option = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True,
     help="auto: bfloat16 where the hardware supports it well.",
 )  # fmt: skip
+
+
+@contextmanager
+def outliving_its_terminal():
+    """What is printed inside may have no reader (``| head``, a closed terminal, a full disk behind ``> log``)."""
+    with redirect_stdout(_Lasting(sys.stdout)), redirect_stderr(_Lasting(sys.stderr)):
+        yield
+
+
+class _Lasting:
+    """An output stream; once nobody can read it any more, what is written goes nowhere."""
+
+    def __init__(self, stream):
+        # Python's stream is None where it was closed from the start
+        self._stream = stream or open(os.devnull, "w")  # noqa: SIM115
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._silenced_when_gone():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._silenced_when_gone():
+            self._stream.flush()
+
+    @contextmanager
+    def _silenced_when_gone(self):
+        try:
+            yield
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # what is still in its buffer, too, else Python's end complains
+            os.close(nowhere)
 
 
 class OneLineErrors(click.Group):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mdm_lib import runtime
 from mdm_lib.checkpoint import Checkpoint
-from mdm_lib.commands.options import device_option, precision_option
+from mdm_lib.commands.options import device_option, outliving_its_terminal, precision_option
 from mdm_lib.config import EPOCHS, GUIDANCE_SCALES, PRESETS, SCHEDULES, Config
 from mdm_lib.data import MotionClips, load_clips
 from mdm_lib.errors import InputError
@@ -80,6 +80,7 @@ MESSAGES = {
 @precision_option
 @click.option("--compile", is_flag=True, help="torch.compile the model (worthwhile on a GPU).")
 @click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of the messages.  [default: the locale's]")
+@outliving_its_terminal()
 def train(
     data, label_names, preset, out, epochs, steps, minutes, resume, save_every, log_every, guidance, share,
     device, precision, compile, lang, **settings,
@@ -87,14 +88,14 @@ def train(
     """Train a model.
 
     Without options: a tiny model on the embedded synthetic motion, a few minutes on a laptop.
-    Ctrl-C saves, and --resume continues bit for bit.
+    Ctrl-C saves, and --resume continues, bit for bit with the same number of threads.
     """
     if sum(budget is not None for budget in (epochs, steps, minutes)) > 1:
         raise InputError("give only one budget: --epochs, --steps or --minutes")
     say = _speaker(lang)
     runtime.set_threads()
     with runtime.process_group(runtime.pick_device(device)) as device:
-        training_clips, _ = load_clips(data, label_names.split(",") if label_names else None).split()
+        training_clips, _ = load_clips(data, None if label_names is None else label_names.split(",")).split()
         clips = training_clips.balanced()
         asked = {name: value for name, value in settings.items() if value is not None}
         config = replace(PRESETS[preset or "tiny"], **asked)

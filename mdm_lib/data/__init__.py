@@ -1,5 +1,6 @@
 """Motion data: one container, ``MotionClips``, and the loaders that fill it."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from mdm_lib.data.bandai import load_bandai
@@ -8,6 +9,7 @@ from mdm_lib.data.synthetic.clips import synthetic_clips
 from mdm_lib.errors import InputError
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import FPS
+from mdm_lib.runtime import check_defaults
 
 __all__ = [
     "FPS",
@@ -39,11 +41,13 @@ def load_clips(spec: str = "synthetic", label_names: Sequence[str] | None = None
     Raises:
         InputError: for an unknown ``spec``, ``label_names`` for other data, or files that cannot be read.
     """
+    check_defaults()
     name, _, where = spec.partition(":")
     if label_names is not None and name != "humanact12":
         raise InputError(f"label names are only for humanact12:PATH; {spec} has its own, so leave them out")
     # synthetic takes an optional count, the others a path
-    if name not in LOADERS or not (where.isdecimal() or not where if name == "synthetic" else where):
-        ways = ["synthetic", "synthetic:NUMBER", *(f"{name}:PATH" for name in LOADERS if name != "synthetic")]
+    if name not in LOADERS or not (re.fullmatch("|[1-9][0-9]{0,5}", where) if name == "synthetic" else where):
+        paths = [f"{name}:PATH" for name in LOADERS if name != "synthetic"]
+        ways = ["synthetic", "synthetic:NUMBER (1 to 999999)", *paths]
         raise InputError(f"unknown data {spec!r}; use {', '.join(ways[:-1])} or {ways[-1]}")
     return LOADERS[name](where) if label_names is None else LOADERS[name](where, label_names)

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from mdm_lib.evaluation.action2motion import Action2Motion, load_action2motion
 from mdm_lib.evaluation.judge import MAX_SAMPLES, MEASURES, Judge, Measure, evaluate, judge_for, samples_per_action
 from mdm_lib.evaluation.measures import (
     accuracy,
@@ -13,6 +14,7 @@ from mdm_lib.evaluation.measures import (
     multimodality,
 )
 from mdm_lib.evaluation.memory import Nearest, nearest_clip
+from mdm_lib.evaluation.papers import evaluate_as_papers
 from mdm_lib.evaluation.physics import (
     bone_drift,
     floor_penetration,
@@ -27,6 +29,7 @@ from mdm_lib.evaluation.scorecard import Scorecard, summarise
 __all__ = [
     "MAX_SAMPLES",
     "MEASURES",
+    "Action2Motion",
     "Judge",
     "Measure",
     "Nearest",
@@ -37,6 +40,7 @@ __all__ = [
     "bone_drift",
     "diversity",
     "evaluate",
+    "evaluate_as_papers",
     "floor_penetration",
     "frechet_distance",
     "gaussian_distance",
@@ -44,6 +48,7 @@ __all__ = [
     "joint_speed",
     "judge_for",
     "ks_distance",
+    "load_action2motion",
     "load_recogniser",
     "lowest_point",
     "moments",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from mdm_lib.checkpoint import Checkpoint
 from mdm_lib.errors import InputError
 from mdm_lib.evaluation import measures, physics
 from mdm_lib.evaluation.memory import nearest_clip
-from mdm_lib.evaluation.recogniser import VERSION, Recogniser, load_recogniser, train_recogniser
+from mdm_lib.evaluation.recogniser import VERSION, Recogniser, Recognition, load_recogniser, train_recogniser
 from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.windows import random_windows
@@ -32,6 +32,12 @@ NUM_SPLITS = 10
 BATCH_SIZE = 128
 #: Of a data set that a program makes, fresh clips are made to judge by (number, seed), others to train a recogniser on.
 FRESH_CLIPS, RECOGNISER_CLIPS = (1200, 101), (2400, 102)
+
+
+class Recognises(Protocol):
+    """What a judge asks: joints ``[N, F, J, 3]`` and lengths ``[N]`` → logits ``[N, actions]``, features ``[N, D]``."""
+
+    def recognise(self, joints: Tensor, lengths: Tensor) -> Recognition: ...
 
 
 class Motions(NamedTuple):
@@ -77,20 +83,20 @@ class Judge:
         clips: the whole data set. Its held-out clips alone are too few to draw halves from, so the halves come from
             all clips, and what only unseen clips can tell (recognition, memorisation, a second FID) is told by the
             held-out ones. If a program makes the data, all clips to judge by are made afresh.
-        recogniser: trained on other clips than those it judges, see ``judge_for``; ``None``: nothing is measured that
-            needs one.
+        recogniser: whatever has ``recognise``, trained on other clips than those it judges, see ``judge_for``;
+            ``None``: nothing is measured that needs one.
         num_frames: the window.
         num_samples: motions in a half, about; at most half of each action's clips.
         measures: what is measured, by default ``MEASURES``; those for which something is lacking are left out.
     """
 
     def __init__(
-        self, clips: MotionClips, recogniser: Recogniser | None, num_frames: int, num_samples: int = MAX_SAMPLES,
+        self, clips: MotionClips, recogniser: Recognises | None, num_frames: int, num_samples: int = MAX_SAMPLES,
         measures: Sequence[Measure] | None = None,
     ):  # fmt: skip
         self.label_names, self.skeleton, self.fps = clips.label_names, clips.skeleton, clips.fps
         self.recogniser, self.num_frames, self.maker = recogniser, num_frames, clips.maker
-        self.everything = clips.maker.make(*FRESH_CLIPS) if clips.maker else clips
+        self.everything = judged_clips(clips)
         self.per_action = samples_per_action(self.everything, num_samples)
         self.training, held_out = clips.split()
         self.held_out = self.everything if clips.maker else held_out
@@ -228,11 +234,15 @@ def _memorised(case: Case) -> Scores:
     }
 
 
-MEASURES = (
+#: What the papers measure.
+OF_THE_RECOGNISER = (
     Measure(_recognised, frozenset({"recogniser"}), real="unseen"),
     _of_all("FID", lambda c: measures.frechet_distance(c.motions.features, c.reference.features), "recogniser"),
     _of_all("diversity", lambda c: measures.diversity(c.motions.features), "recogniser"),
     _of_all("multimodality", lambda c: measures.multimodality(c.motions.features, c.motions.labels), "recogniser"),
+)
+MEASURES = (
+    *OF_THE_RECOGNISER,
     _of_all("bone drift, %", lambda c: physics.bone_drift(*c.motions[:2], c.judge.skeleton).mean()),
     _of_all(
         "skating ratio", lambda c: physics.skating_ratio(*c.motions[:2], c.judge.skeleton, c.judge.fps).mean(), "feet"
@@ -262,8 +272,7 @@ def judge_for(
         recogniser_seed: another seed is another judge.
         cache: a folder that keeps the recogniser for the next time.
     """
-    if not clips.maker:
-        samples_per_action(clips, num_samples)  # too few are refused before a minute is spent
+    samples_per_action(judged_clips(clips), num_samples)  # too few are refused before a minute is spent
     learnt_from = clips.maker.make(*RECOGNISER_CLIPS) if clips.maker else clips.split()[0]
     return Judge(clips, find_recogniser(learnt_from, num_frames, recogniser_seed, cache), num_frames, num_samples)
 
@@ -276,6 +285,11 @@ def find_recogniser(clips: MotionClips, num_frames: int, seed: int, cache: str |
     if not path.is_file():
         train_recogniser(clips, num_frames, seed).save(path)
     return load_recogniser(path)
+
+
+def judged_clips(clips: MotionClips) -> MotionClips:
+    """The clips that a data set is judged by: its own, or if a program makes them, fresh ones."""
+    return clips.maker.make(*FRESH_CLIPS) if clips.maker else clips
 
 
 def samples_per_action(clips: MotionClips, num_samples: int) -> Tensor:
@@ -331,13 +345,11 @@ def evaluate(
             real.append(judge.score_real(b, a, seed))
             bar.update()
             if seed < num_seeds:
-                made.append(judge.score(_made_like(b, judge, checkpoint, sampling, seed, bar), a, seed))
+                made.append(judge.score(made_like(b, judge, checkpoint, sampling, seed, bar), a, seed))
     return Scorecard(_about(judge, checkpoint, num_seeds, splits, sampling), summarise(made, real))
 
 
-def _made_like(
-    real: Motions, judge: Judge, checkpoint: Checkpoint, sampling: Sampling, seed: int, bar: tqdm
-) -> Motions:
+def made_like(real: Motions, judge: Judge, checkpoint: Checkpoint, sampling: Sampling, seed: int, bar: tqdm) -> Motions:
     """The model's motions of the same actions and lengths."""
     joints = []
     batches = zip(real.labels.split(BATCH_SIZE), real.lengths.split(BATCH_SIZE), strict=True)
@@ -348,21 +360,27 @@ def _made_like(
     return judge.look_at(torch.cat(joints), real.lengths, real.labels)
 
 
-def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sampling: Sampling) -> dict:
-    """How the figures came about."""
-    unseen, halves = len(judge.unseen.labels), int(judge.per_action.sum())
+def about_model(checkpoint: Checkpoint, sampling: Sampling) -> dict:
+    """What was measured."""
     told = {"sampler": sampling.sampler, "guidance_scale": sampling.guidance_scale, "num_steps": sampling.num_steps}
     told |= {f.name: getattr(sampling, f.name) for f in fields(Sampling)
              if f.name in ("spacing", "eta", "precision") and getattr(sampling, f.name) != f.default}  # fmt: skip
+    return {
+        "model": f"trained on {checkpoint.source}, {checkpoint.config.num_timesteps} diffusion steps",
+        "sampling": ", ".join(f"{name} {value}" for name, value in told.items()),
+    }
+
+
+def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sampling: Sampling) -> dict:
+    """How the figures came about."""
+    unseen, halves = len(judge.unseen.labels), int(judge.per_action.sum())
     real, samples = f"{judge.everything.source}, {len(judge.everything)} clips", f"N = {halves}"
     if judge.maker:
         real += ", made afresh"
     else:
         real += f", {unseen} of them held out"
         samples += f" (held-out only: {int(judge.per_action_unseen.sum())})"
-    return {
-        "model": f"trained on {checkpoint.source}, {checkpoint.config.num_timesteps} diffusion steps",
-        "sampling": ", ".join(f"{name} {value}" for name, value in told.items()),
+    return about_model(checkpoint, sampling) | {
         "real motion": real,
         "samples": f"{samples}, mean of {num_seeds} seeds; real: median of {splits} pairs of halves",
         "recogniser": _about_recogniser(judge) if judge.recogniser else "none",
@@ -372,6 +390,6 @@ def _about(judge: Judge, checkpoint: Checkpoint, num_seeds: int, splits: int, sa
 def _about_recogniser(judge: Judge) -> str:
     recognised = measures.accuracy(judge.unseen.logits, judge.unseen.labels)
     return (
-        f"version {VERSION}, seed {judge.recogniser.seed}, {judge.unseen.features.shape[1]} features, "
-        f"{100 * recognised:.1f} % right on {len(judge.unseen.labels)} unseen clips"
+        f"{getattr(judge.recogniser, 'about', type(judge.recogniser).__name__)}, {judge.unseen.features.shape[1]} "
+        f"features, {100 * recognised:.1f} % right on {len(judge.unseen.labels)} unseen clips"
     )

@@ -19,7 +19,8 @@ from mdm_lib.motion.geometry import FPS, OVER_GROUND, heading, length_mask, turn
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.motion.windows import random_windows
 from mdm_lib.reading import read_weights, reading
-from mdm_lib.runtime import constant, seeded
+from mdm_lib.runtime import constant, learning, seeded
+from mdm_lib.words import plain_seed
 
 WIDTH, NUM_FEATURES = 96, 64
 #: The recipe, the same for every comparison.
@@ -57,6 +58,11 @@ class Recogniser(nn.Module):
         self.to_features = nn.Linear(WIDTH, NUM_FEATURES)
         self.dropout = nn.Dropout(DROPOUT)
         self.to_logits = nn.Linear(NUM_FEATURES, len(label_names))
+
+    @property
+    def about(self) -> str:
+        """Which recogniser it is, for the card."""
+        return f"version {VERSION}, seed {self.seed}"
 
     def forward(self, joints: Tensor, lengths: Tensor) -> Recognition:
         mask = length_mask(lengths, joints.shape[1])[:, None]
@@ -105,6 +111,7 @@ def body_view(joints: Tensor, skeleton: Skeleton = SMPL22, fps: float = FPS) -> 
     return turn(seen.flatten(0, 1)[:, None], -heading(joints, skeleton).flatten()).view(*joints.shape[:2], -1)
 
 
+@learning()
 def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, steps: int | None = None) -> Recogniser:
     """Train a recogniser on random windows of ``clips``, mirrored where the labels allow it; on the CPU.
 
@@ -118,7 +125,7 @@ def train_recogniser(clips: MotionClips, num_frames: int = 60, seed: int = 0, st
         seed: the same seed and clips give the same recogniser on one machine.
         steps: fewer than the recipe's ``STEPS`` for a quick look; such figures cannot be compared with others.
     """
-    steps = STEPS if steps is None else steps
+    steps, seed = STEPS if steps is None else steps, plain_seed("seed of the recogniser", seed)
     with seeded(seed, torch.device("cpu")):
         recogniser = Recogniser(clips.label_names, clips.skeleton, clips.fps)
         to_statistics = nn.Linear(NUM_FEATURES, 2 * recogniser.num_inputs)

@@ -2,10 +2,11 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mdm_lib.files import write_atomically
 
@@ -26,16 +27,21 @@ class Figure:
     action: str  # "" for all together
     value: float  # mean over the seeds
     interval: float | None  # half of the mean's 95 % interval, 1.96 s/√n; None for one seed
-    real: float  # median over the splits
-    real_interval: float | None  # half of the range that holds 95 % of the splits, 1.96 s
+    real: float  # median over the splits; on a card as the papers', the mean
+    real_interval: float | None  # half of the range that holds 95 % of the splits, 1.96 s; of a mean, as ``interval``
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The figures of a checkpoint, overall and by action, and ``about``, which says how they came about."""
+    """The figures of a checkpoint, overall and by action, and ``about``, which says how they came about.
+
+    ``others`` are columns of a paper's figures, as it prints them, by measure; ``note`` ends the card.
+    """
 
     about: dict
     figures: tuple[Figure, ...]
+    others: dict[str, dict[str, str]] = field(default_factory=dict)
+    note: str = NOT_THE_PAPERS
 
     def __str__(self) -> str:
         return self._render(_text_table)
@@ -49,7 +55,7 @@ class Scorecard:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Scorecard":
-        return cls(values["about"], tuple(Figure(**figure) for figure in values["figures"]))
+        return cls(**{**values, "figures": tuple(Figure(**figure) for figure in values["figures"])})
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON, atomically."""
@@ -60,7 +66,9 @@ class Scorecard:
         return next(f for f in self.figures if (f.measure, f.action) == (measure, action))
 
     def _render(self, table) -> str:
-        overall = [[f.measure, *_cells(f)] for f in self.figures if not f.action]
+        others = self.others.values()
+        overall = [[f.measure, *_cells(f), *(column.get(f.measure, "") for column in others)]
+                   for f in self.figures if not f.action]  # fmt: skip
         by_action = {}
         for figure in self.figures:
             if figure.action:
@@ -69,9 +77,9 @@ class Scorecard:
         rows = [[action, *(c for m in measures for c in cells[m])] for action, cells in by_action.items()]
         parts = [
             "\n".join(f"{key}: {value}" for key, value in self.about.items()),
-            table(["all actions", "model", "real"], overall),
+            table(["all actions", "model", "real", *self.others], overall),
             table(["by action", *(title for m in measures for title in (m, "real"))], rows),
-            NOT_THE_PAPERS,
+            self.note,
         ]
         return "\n\n".join(parts)
 
@@ -95,13 +103,21 @@ def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *escaped])
 
 
-def summarise(made: list[Scores], real: list[Scores]) -> tuple[Figure, ...]:
-    """Figures from a model's scores, one dict a seed, and real motion's, one a split."""
+def summarise(made: list[Scores], real: list[Scores], real_as_mean: bool = False) -> tuple[Figure, ...]:
+    """Figures from a model's scores, one dict a seed, and real motion's, one a split.
+
+    Args:
+        real_as_mean: real motion's figure is its mean and the mean's interval, as the model's, not median and range.
+    """
     figures = []
     for measure, action in made[0]:
         ours, floor = (torch.tensor([s[measure, action] for s in scores]).double() for scores in (made, real))
-        interval = 1.96 * float(ours.std()) / math.sqrt(len(ours)) if len(ours) > 1 else None
-        figures.append(
-            Figure(measure, action, float(ours.mean()), interval, float(floor.quantile(0.5)), 1.96 * float(floor.std()))
-        )
+        beside = _mean(floor) if real_as_mean else (float(floor.quantile(0.5)), 1.96 * float(floor.std()))
+        figures.append(Figure(measure, action, *_mean(ours), *beside))
     return tuple(figures)
+
+
+def _mean(values: Tensor) -> tuple[float, float | None]:
+    """The mean and half of its 95 % interval, which one value alone does not have."""
+    interval = 1.96 * float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
+    return float(values.mean()), interval

@@ -30,6 +30,8 @@ def save_motions(
     path, content = Path(path), io.BytesIO()
     if path.suffix == ".json":
         raise InputError(f"{path}: motions are written as .npy, with a .json beside them; try motions.npy")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
     np.save(content, motions.astype(np.float32))
     about = {
         "labels": labels,

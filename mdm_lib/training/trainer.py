@@ -4,6 +4,7 @@ import contextlib
 import copy
 import math
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator
 
@@ -16,14 +17,17 @@ from mdm_lib.checkpoint import Checkpoint, build
 from mdm_lib.conditions import vocabulary_of
 from mdm_lib.config import PRESETS, Config
 from mdm_lib.errors import InputError
+from mdm_lib.guidance import plain_scale
 from mdm_lib.motion.clips import MotionClips
-from mdm_lib.runtime import PRECISIONS, autocast, pick_device, seed_of, seeded
+from mdm_lib.reading import shown
+from mdm_lib.runtime import PRECISIONS, autocast, learning, pick_device, seed_of, seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.objective import TimestepLossAverage, learning_rate, training_loss
 from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser
 from mdm_lib.words import known, plain_number
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
+LONGEST_MINUTES = 366 * 24 * 60
 WARMING_STEPS, MEASURED_STEPS = 3, 20
 
 
@@ -48,23 +52,26 @@ class Trainer:
         loss_average: the average loss at each timestep.
     """
 
+    @learning()
     def __init__(
         self, clips: MotionClips, config: Config, total_steps: int | None = None, *,
         guidance_scale: float = 1.0, device: torch.device | None = None, precision: str = "auto", compile: bool = False,
     ):  # fmt: skip
         self.config, self.precision = config, known("precision", precision, PRECISIONS)
         self.total_steps = None if total_steps is None else plain_number("steps", total_steps)
-        self.guidance_scale = plain_number("guidance_scale", guidance_scale)
-        self.device = pick_device() if device is None else device
+        self.guidance_scale = plain_scale(guidance_scale)
+        self.device = pick_device(device)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if config.batch_size % self.world_size:
             raise InputError(f"batch_size {config.batch_size} cannot be shared by {self.world_size} processes evenly")
         self.fingerprint = clips.fingerprint()
+        refuse_if_different("clips", {f"{clips.source}, {len(clips)}": self.fingerprint})
+        refuse_if_different("settings", {f"{name} {value}": value for name, value in config.to_dict().items()})
         self.clips = clips.to(self.device)
         self.vocabulary = vocabulary_of(config.condition).fit(clips)
         with seeded(config.seed, self.device):
             self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
-        fit_normaliser(self.representation, self.clips, config.num_frames, config.mirror)
+        fit_normaliser(self.representation, self.clips, config.window_range[1], config.mirror)
         self.stream = ClipStream(self.clips, config, self.vocabulary, self.representation)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -94,6 +101,7 @@ class Trainer:
         """The learning rate of the last step."""
         return learning_rate(max(0, self.step - 1), self.total_steps, self.config)
 
+    @learning()
     def advance(self, batch: Batch | None = None, generator: torch.Generator | None = None) -> None:
         """One optimiser step. Nothing here waits for the device.
 
@@ -152,6 +160,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "loss_average": self.loss_average.state_dict(),
             "recent": list(self.recent),
+            "threads": torch.get_num_threads(),
         }
         return Checkpoint(
             self.config, self.vocabulary, copy.deepcopy(self.representation), copy.deepcopy(self.ema),
@@ -164,11 +173,17 @@ class Trainer:
         Raises:
             InputError: it holds no training state, or it was trained on other clips.
         """
-        training = checkpoint.resumable()
+        training, threads = checkpoint.resumable(), torch.get_num_threads()
         if training["fingerprint"] != self.fingerprint:
             raise InputError(
                 f"the checkpoint was trained on other data ({checkpoint.source}) than this ({self.source}); "
                 "give the same --data, or train into another folder"
+            )
+        if self.device.type == "cpu" and training.get("threads", threads) != threads:
+            warnings.warn(
+                f"this run was saved with {shown(training['threads'])} threads and goes on with {threads}: sums are "
+                "rounded in another order, so the rest will not be equal to the last bit (OMP_NUM_THREADS sets them)",
+                stacklevel=2,
             )
         self.model.load_state_dict(training["weights"])
         self.ema.load_state_dict(checkpoint.model.state_dict())
@@ -225,6 +240,8 @@ def train(
         device, so read it every N steps; ``.checkpoint()`` is what ``sample`` takes.
     """
     config = config if resume is None else resume.config
+    if minutes is not None and not 0 < plain_number("minutes", minutes) <= LONGEST_MINUTES:
+        raise InputError(f"minutes is {minutes:g}; give more than 0, and at most {LONGEST_MINUTES:,} (a year)")
     if steps is None and minutes is None:
         if epochs is None and resume is not None:
             steps = resume.resumable()["total_steps"]
@@ -258,6 +275,22 @@ def _wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def refuse_if_different(what: str, own: dict) -> None:
+    """Raise ``InputError`` in every process where ``own``, by words that show it, is not the same in all."""
+    if not dist.is_initialized():
+        return
+    everywhere = [{}] * dist.get_world_size()
+    dist.all_gather_object(everywhere, own)
+    for rank, theirs in enumerate(everywhere):
+        if theirs != everywhere[0]:
+            there, here = (", ".join(name for name in one if one[name] != other.get(name))
+                           for one, other in ((theirs, everywhere[0]), (everywhere[0], theirs)))  # fmt: skip
+            raise InputError(
+                f"process {rank} has other {what} ({there}) than process 0 ({here}); start all with the same files "
+                "and options"
+            )
 
 
 def agreed(number):

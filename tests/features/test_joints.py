@@ -6,9 +6,11 @@ from helpers import some_clips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm_lib.features.joints import REPRESENTATIONS
+from mdm_lib.data import synthetic_clips
+from mdm_lib.features.joints import REPRESENTATIONS, RootVelocity
 from mdm_lib.motion.geometry import centre
-from mdm_lib.motion.windows import cut_windows  # fmt: skip
+from mdm_lib.motion.windows import cut_windows
+from mdm_lib.training import stream
 
 
 @pytest.mark.parametrize("name", list(REPRESENTATIONS))
@@ -50,3 +52,16 @@ def test_a_fit_in_parts_is_the_fit(name):
     in_parts = REPRESENTATIONS[name]().fit_parts(parts)
     torch.testing.assert_close(in_parts.mean, whole.mean)
     torch.testing.assert_close(in_parts.std, whole.std)
+
+
+def test_some_of_very_many_clips_tell_the_normaliser_enough(monkeypatch):
+    clips = synthetic_clips(480)
+    of_all, of_some = RootVelocity(), RootVelocity()
+    stream.fit_normaliser(of_all, clips, 60, with_mirror=True)
+    monkeypatch.setattr(stream, "ENOUGH_CLIPS", 160)
+    seen = []
+    monkeypatch.setattr(stream, "cut_windows", lambda c, i, s, n: (seen.append(len(i)), cut_windows(c, i, s, n))[1])
+    stream.fit_normaliser(of_some, clips, 60, with_mirror=True)
+    assert sum(seen) == 3 * 160
+    assert torch.allclose(of_some.std, of_all.std, rtol=0.15)
+    assert torch.allclose(of_some.mean, of_all.mean, atol=0.05)

@@ -19,11 +19,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import layout, some_clips
+from helpers import layout, made_up_action2motion, some_clips
 
 from mdm_lib import InputError, MotionClips
 from mdm_lib.data.bandai import _read_npz
 from mdm_lib.data.humanact12 import _unpack, load_humanact12
+from mdm_lib.evaluation.action2motion import load_action2motion
 from mdm_lib.evaluation.recogniser import Recogniser, load_recogniser
 from mdm_lib.formats.bvh import read_bvh
 from mdm_lib.formats.npy import load_motions, save_motions
@@ -84,6 +85,7 @@ READERS = {
             lambda path: path.write_text(BVH + "0 90 0 1 2 3 4 5 6\n" * 4)),
     "archive": (_unpack, "e.tar.gz", archived),
     "recogniser": (load_recogniser, "f.pth", lambda path: Recogniser(("walk", "run")).save(path)),
+    "action2motion": (load_action2motion, "g.tar", made_up_action2motion),
 }  # fmt: skip
 
 
@@ -253,7 +255,7 @@ def zipped(path, members: dict[str, bytes]):
             archive.writestr(name, content)
 
 
-@pytest.mark.parametrize("kind", ["bandai", "clips", "recogniser"])
+@pytest.mark.parametrize("kind", ["bandai", "clips", "recogniser", "action2motion"])
 def test_zip_files_that_grow(kind, tmp_path):
     read, name, _ = READERS[kind]
     one = bytes(2**28)

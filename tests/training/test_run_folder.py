@@ -5,20 +5,15 @@ import math
 import os
 import resource
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from mdm_lib import InputError, load_clips, train
-from mdm_lib.commands.cli import main
 from mdm_lib.config import PRESETS
-from mdm_lib.training.run_folder import STOP_SIGNALS, RunFolder, resume_point, run_training
+from mdm_lib.training.run_folder import RunFolder, resume_point, run_training
 from mdm_lib.training.trainer import NonFiniteLoss
 
 TOY = replace(
@@ -31,12 +26,6 @@ def clips():
     return load_clips("synthetic:24")
 
 
-def run_cli(*arguments, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-    command = [sys.executable, "-m", "mdm_lib", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, **options)
-
-
 def read_log(folder):
     return (folder / "log.csv").read_text()
 
@@ -44,45 +33,6 @@ def read_log(folder):
 def run_to_end(clips, folder, steps, **options):
     for _ in run_training(clips, TOY, folder, steps=steps, log_every=5, save_every=10, **options):
         pass
-
-
-def test_kill_9_then_resume_gives_the_same_log(tmp_path):
-    arguments = ["train", "--data", "synthetic:48", "--batch-size", 8, "--save_every", 10, "--log_every", 5]
-    arguments += ["--steps", 60, "--seed", 3, "--dropout", 0.1]
-    straight = run_cli(*arguments, "--out", tmp_path / "straight")
-    assert straight.returncode == 0, straight.stderr
-    command = [sys.executable, "-m", "mdm_lib", *map(str, arguments), "--out", str(tmp_path / "killed")]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    log = tmp_path / "killed" / "log.csv"
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 5):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed" / "mdm_final.pth").exists(), "it finished before it was killed"
-    with open(log, "a") as file:
-        file.write("999,4,0.1")  # half a row, as a kill may leave
-    resumed = run_cli(*arguments, "--out", tmp_path / "killed", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    assert read_log(tmp_path / "killed") == read_log(tmp_path / "straight")
-
-
-@pytest.mark.parametrize("stop", STOP_SIGNALS)
-def test_a_signal_to_stop_saves_and_says_how_to_go_on(tmp_path, stop):
-    command = [sys.executable, "-m", "mdm_lib", "train", "--data", "synthetic:24", "--steps", "100000"]
-    command += ["--log_every", "5", "--lang", "en", "--out", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline().startswith("Training on synthetic")
-    process.stdout.readline()
-    process.send_signal(stop)
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 130 and "Traceback" not in err
-    assert "--resume" in out and f"--out {tmp_path}" in out
-    with open(tmp_path / "log.csv") as file:
-        logged = int(list(csv.DictReader(file))[-1]["step"])
-    assert resume_point(tmp_path, {}).training["step"] >= logged > 0
 
 
 def test_a_nan_stops_with_step_rate_and_last_good_checkpoint(clips, tmp_path):
@@ -157,12 +107,6 @@ def test_one_folder_one_run(clips, tmp_path):
     next(run_training(clips, TOY, tmp_path, steps=40))  # free again
 
 
-def test_what_killed_runs_left_half_written_is_cleared(clips, tmp_path):
-    (tmp_path / ".mdm_latest.pth.123.part").write_bytes(b"half")
-    list(run_training(clips, TOY, tmp_path, steps=2))
-    assert not list(tmp_path.glob(".*.part"))
-
-
 @pytest.mark.parametrize("log", [b"\xff\xfe\x00rubbish", b"step,epoch\n1,1", b"", "\u00b2,1,1,1,1,1\n".encode()])
 def test_a_log_that_somebody_edited_does_not_stop_a_training(clips, tmp_path, log):
     list(run_training(clips, TOY, tmp_path, steps=4, log_every=2))
@@ -176,16 +120,3 @@ def test_a_log_that_is_no_file_is_a_line_and_no_hang(clips, tmp_path, make):
     make(tmp_path / "log.csv")
     with pytest.raises(InputError, match=r"log\.csv is no plain file"):
         list(run_training(clips, TOY, tmp_path, steps=2))
-
-
-def test_a_finished_run_makes_what_a_kill_prevented(clips, tmp_path):
-    """Killed between the final checkpoint and the plot or the small copy, ``--resume`` makes both."""
-    command = ["train", "--data", "synthetic:24", "--steps", "2", "--out", str(tmp_path / "run"), "--lang", "en"]
-    assert CliRunner().invoke(main, command).exit_code == 0
-    (tmp_path / "run" / "loss.png").unlink()
-    again = CliRunner().invoke(main, [*command, "--resume", "--share", str(tmp_path / "small.pth")])
-    assert again.exit_code == 0 and "This run finished at step 2" in again.output
-    assert (tmp_path / "run" / "loss.png").is_file() and (tmp_path / "small.pth").is_file()
-    (tmp_path / "run" / "log.csv").write_text("edited\n")
-    third = CliRunner().invoke(main, [*command, "--resume", "--share", str(tmp_path / "other.pth")])
-    assert third.exit_code == 0 and (tmp_path / "other.pth").is_file() and "loss plot: none" in third.output
