@@ -161,17 +161,17 @@ def lift_dumbbell(a: Actor) -> Tensor:
     return body.with_hands(*both(lambda side: body.hang(side, swing=4.0 + 12.0 * lift, elbow=elbow, out=9.0)))
 
 
-@action(tempo=(0.32, 0.46))
+@action(tempo=(0.22, 0.32))
 def sit(a: Actor) -> Tensor:
     """Bow and sit down on a chair behind, rest upright with the hands on the thighs, lean over the feet, stand up."""
-    back = curve(a.phase, (0.03, 0.24, 0.75, 0.94), (0.0, 1.0, 1.0, 0.0))
-    down = curve(a.phase, (0.05, 0.28, 0.73, 0.95), (0.0, 1.0, 1.0, 0.0))
-    bow = curve(a.phase, (0.01, 0.18, 0.37, 0.60, 0.75, 0.97), (0.0, 1.0, 0.0, 0.0, 1.0, 0.0))
+    back = curve(a.phase, (0.03, 0.28, 0.71, 0.95), (0.0, 1.0, 1.0, 0.0))
+    down = curve(a.phase, (0.05, 0.33, 0.69, 0.96), (0.0, 1.0, 1.0, 0.0))
+    bow = curve(a.phase, (0.00, 0.20, 0.42, 0.57, 0.73, 0.97), (0.0, 1.0, 0.0, 0.0, 1.0, 0.0))
     drop = 0.37 * a.amplitude * a.leg / LEG
     pelvis = vec(0, -drop * down, -(0.05 + 0.85 * drop) * back)
     tilt, spine = angles(25.0 * bow - 8.0 * down), angles(16.0 * bow + 6.0 * down)
     body = Body(a, pelvis, both(lambda side: planted(side, out=0.13, toes_out=14.0)), tilt, spine, angles(6.0 * bow))
-    rest = curve(a.phase, (0.05, 0.28, 0.78, 0.96), (0.0, 1.0, 1.0, 0.0))
+    rest = curve(a.phase, (0.05, 0.32, 0.75, 0.97), (0.0, 1.0, 1.0, 0.0))
 
     def arm(side: float) -> Hand:
         return body.hang(side, swing=32.0 * bow, elbow=14.0 + 12.0 * bow).to(body.on_thigh(side), rest)

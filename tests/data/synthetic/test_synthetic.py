@@ -185,6 +185,7 @@ def correlation(estimates, truth):
 @pytest.mark.parametrize("action", ACTIONS)
 def test_tempo_and_amplitude_can_be_read_from_the_joints(clips, action):
     some = clips.select(clips.labels == ACTIONS.index(action))
+    some = some.select(some.lengths >= 0.9 * FPS / some.factors["tempo"].min())  # harmonics need most of a cycle
     tempo, motions = some.factors["tempo"], [j[:n] for j, n in zip(some.joints, some.lengths, strict=True)]
     assert correlation([estimate_tempo(m, tempo.min(), tempo.max()) for m in motions], tempo) > 0.9
     sized = [m / scale for m, scale in zip(motions, some.factors["scale"], strict=True)]
