@@ -50,7 +50,7 @@ class action:
     """Decorator: registers a function from an ``Actor`` to joints ``[N, F, 22, 3]`` as an action."""
 
     tempo: tuple[float, float]  # cycles per second, drawn uniformly from this range; two steps are one cycle
-    one_sided: bool = False  # uses one side: defined below for the right one, mirrored for left-handers
+    side: float = 0.0  # the one that right-handers use; defined below for RIGHT, mirrored for LEFT; 0: two-sided
     stride: float = 0.0  # in leg lengths, at amplitude 1
 
     def __call__(self, perform: Callable[[Actor], Tensor]) -> Callable[[Actor], Tensor]:
@@ -137,7 +137,7 @@ def jump(a: Actor) -> Tensor:
     return body.with_hands(*both(lambda side: body.hang(side, swing, elbow, out=14.0)))
 
 
-@action(tempo=(0.38, 0.50), one_sided=True)
+@action(tempo=(0.38, 0.50), side=RIGHT)
 def drink(a: Actor) -> Tensor:
     """Slow: a cup moves from a table to the mouth, elbow and cup rise and the head tilts back to sip; down again."""
     lift = curve(a.phase, (0.04, 0.32, 0.70, 0.96), (0.0, 1.0, 1.0, 0.0))
@@ -179,7 +179,7 @@ def sit(a: Actor) -> Tensor:
     return body.with_hands(*both(arm))
 
 
-@action(tempo=(0.55, 0.80), one_sided=True)
+@action(tempo=(0.55, 0.80), side=RIGHT)
 def eat(a: Actor) -> Tensor:
     """Seated at a table: one hand holds the plate, the other takes bite after bite to the mouth, which comes nearer."""
     bite = curve(a.phase, (0.04, 0.18, 0.52, 0.64), (0.0, 0.0, 1.0, 1.0))
@@ -208,7 +208,7 @@ def turn_steering_wheel(a: Actor) -> Tensor:
     return body.with_hands(*both(on_rim))
 
 
-@action(tempo=(0.50, 0.80), one_sided=True)
+@action(tempo=(0.50, 0.80), side=LEFT)  # the right hand stays free
 def phone(a: Actor) -> Tensor:
     """One hand stays at the ear and the head tilts to it; the body sways from leg to leg, the free hand gestures."""
     sway = a.amplitude * wave(a.phase)
@@ -219,7 +219,7 @@ def phone(a: Actor) -> Tensor:
     return body.with_hands(body.hang(LEFT, swing=2.0 + 12.0 * talk, elbow=16.0 + 46.0 * talk), ear)
 
 
-@action(tempo=(0.65, 0.95), one_sided=True)
+@action(tempo=(0.65, 0.95), side=LEFT)  # the orthodox stance
 def boxing(a: Actor) -> Tensor:
     """Guard with the right foot and hand leading; a jab with the right, then a cross with the left and the hips."""
     jab = curve(a.phase, (0.08, 0.24, 0.44), (0.0, 1.0, 0.0))
@@ -238,7 +238,7 @@ def boxing(a: Actor) -> Tensor:
     return body.with_hands(fist(LEFT, 0.32, cross), fist(RIGHT, 0.44, jab))
 
 
-@action(tempo=(0.36, 0.50), one_sided=True)
+@action(tempo=(0.36, 0.50), side=RIGHT)
 def throw(a: Actor) -> Tensor:
     """Overarm throw: turn away on the rear leg, stride, then hips, shoulders and arm follow one another forward."""
     far = a.amplitude

@@ -168,7 +168,7 @@ def test_a_motion_is_read_alike_alone_and_in_company(one_of_each):
 
 def test_every_action_has_a_reading_and_the_one_sided_tell_the_side():
     assert tuple(READINGS) == ACTIONS
-    assert [reading.leads is not None for reading in READINGS.values()] == [entry.one_sided for entry in PERFORMERS]
+    assert [reading.leads is not None for reading in READINGS.values()] == [entry.side != 0 for entry in PERFORMERS]
 
 
 def test_no_motions_have_no_factors():

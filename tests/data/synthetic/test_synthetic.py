@@ -212,6 +212,14 @@ def test_side_can_be_read_from_the_joints(clips, action):
     assert correct >= 39  # of 40
 
 
+def test_four_of_five_are_right_handed(clips):
+    usual = {"drink": -1, "eat": -1, "phone": 1, "boxing": 1, "throw": -1}
+    sides = {n: clips.factors["side"][clips.labels == ACTIONS.index(n)] for n in usual}
+    share = torch.cat([side == usual[name] for name, side in sides.items()]).double().mean()
+    assert share == pytest.approx(0.8, abs=0.09)  # of 200
+    assert all((side == usual[name]).double().mean() > 0.6 for name, side in sides.items())
+
+
 def test_every_factor_is_spread_over_its_range(clips):
     assert set(clips.factors["side"].tolist()) == {-1.0, 0.0, 1.0}
     for name, value in clips.factors.items():
