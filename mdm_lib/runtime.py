@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdm_lib.errors import InputError
 
@@ -104,6 +105,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+@contextlib.contextmanager
 def autocast(device: torch.device, precision: str = "auto", latent_dim: int | None = None):
     """Context for the model's forward pass: bfloat16 where it is fast ("auto"), or as told.
 
@@ -111,9 +113,17 @@ def autocast(device: torch.device, precision: str = "auto", latent_dim: int | No
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
         latent_dim: the network's width.
     """
-    if precision_name(device, precision, latent_dim) == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
+    if precision_name(device, precision, latent_dim) != "bfloat16":
+        yield
+        return
+    # on a CPU, the way back through torch's fused attention takes four times as long in bfloat16 as through plain
+    # products (torch 2.13, AVX512-BF16; benchmarks/training_step.py)
+    unfused = device.type == "cpu" and torch.is_grad_enabled()
+    with (
+        torch.autocast(device.type, torch.bfloat16),
+        sdpa_kernel(SDPBackend.MATH) if unfused else contextlib.nullcontext(),
+    ):
+        yield
 
 
 def precision_name(device: torch.device, precision: str = "auto", latent_dim: int | None = None) -> str:
