@@ -58,7 +58,8 @@ def plain_step():
 
 def our_step():
     """A function that takes one step of `mdm_lib.train`, at the paper preset."""
-    return Trainer(load_clips("synthetic:240"), replace(PRESETS["paper"], batch_size=BATCH), 1000).advance
+    config = replace(PRESETS["paper"], batch_size=BATCH, num_frames=FRAMES, min_frames=0, max_frames=0)
+    return Trainer(load_clips("synthetic:240"), config, 1000).advance
 
 
 def peak_megabytes(which: str) -> float:
