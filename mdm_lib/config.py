@@ -91,11 +91,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What makes a training, besides the clips and its length. Sampling has options of its own (``Sampling``).
-
-    ``mirror`` is for recordings: half of the windows are mirrored where the labels allow it. Clips that a program makes
-    (``MotionClips.maker``) are never mirrored, since the program draws left- and right-handers in their shares.
-    """
+    """What makes a training, besides the clips and its length. Sampling has options of its own (``Sampling``)."""
 
     mirror: bool = True
     batch_size: int = 16

@@ -7,7 +7,6 @@ import torch
 
 from mdm_lib import MotionClips
 from mdm_lib.data import synthetic_clips
-from mdm_lib.data.humanact12 import HUMANACT12_ACTIONS
 from mdm_lib.evaluation.action2motion import Action2Motion
 from mdm_lib.motion.skeleton import JOINT, SMPL22, side
 
@@ -24,19 +23,6 @@ def some_clips(lengths=(30, 8, 50, 20), labels=(0, 1, 0, 1), label_names=("walk-
         trembling = 0.01 * torch.randn(length, 22, 3, generator=generator)
         clips.append(pose + drift[:, None] * torch.tensor([1.0, 0.1, 1.0]) + trembling)
     return MotionClips.from_list(clips, labels, label_names)
-
-
-def exact_clips():
-    """24 trembling bodies of whole 1024ths of a metre: the same bits on every machine, whatever the package draws."""
-    draws = np.random.default_rng(0)
-    pose = np.zeros((22, 3), int)
-    pose[:, 0] = [{"left": 200, "right": -200, "centre": 0}[side(j)] for j in range(22)]
-    pose[:, 1] = [900 + 33 * j for j in range(22)]
-    clips = []
-    for length in draws.integers(15, 40, 24):
-        way = draws.integers(-30, 31, (length, 1, 3)).cumsum(0) * [1, 0, 1]
-        clips.append(torch.from_numpy((pose + way + draws.integers(-20, 21, (length, 22, 3))) / 1024))
-    return MotionClips.from_list(clips, [n % 12 for n in range(24)], HUMANACT12_ACTIONS)
 
 
 def clip(num_frames=30, num_joints=24, seed=0):

@@ -215,10 +215,7 @@ def _factor_distances(case: Case) -> Scores:
     ours, real = (case.judge.maker.read_factors(*each[:3]) for each in (case.motions, case.reference))
     # those who stand have no speed, those who use both hands no side
     has = {name: values != 0 for name, values in real.items()}
-    # who drinks with the right hand phones with the left one: in all actions together these cancel
-    within = {name: case.reference.labels[own] if name == "side" else None for name, own in has.items()}
-    return {(f"KS {name}", ""): measures.ks_distance(ours[name][own], real[name][own], within[name])
-            for name, own in has.items()}  # fmt: skip
+    return {(f"KS {name}", ""): measures.ks_distance(ours[name][has[name]], real[name][has[name]]) for name in has}
 
 
 def _held_out_distance(case: Case) -> Scores:

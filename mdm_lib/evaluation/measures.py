@@ -73,14 +73,8 @@ def _pairs(size: int, num_pairs: int, generator: torch.Generator) -> Tensor:
     return torch.randint(size, (2, num_pairs), generator=generator)
 
 
-def ks_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float:
-    """Two-sample Kolmogorov–Smirnov statistic of numbers ``[N]`` and ``[M]``: the widest gap of their distributions.
-
-    With ``labels [N]``, of both (M = N), it is the mean of the actions' own.
-    """
-    if labels is not None:
-        own = [labels == label for label in labels.unique()]
-        return sum(ks_distance(a[rows], b[rows]) for rows in own) / len(own)
+def ks_distance(a: Tensor, b: Tensor) -> float:
+    """Two-sample Kolmogorov–Smirnov statistic of numbers ``[N]`` and ``[M]``: the widest gap of their distributions."""
     both = torch.cat([a, b]).sort().values
     shares = [torch.searchsorted(x.sort().values, both, right=True) / len(x) for x in (a, b)]
     return float((shares[0] - shares[1]).abs().max())

@@ -44,7 +44,7 @@ class ClipStream:
     def __init__(self, clips: MotionClips, config: Config, vocabulary: Vocabulary, representation: Representation):
         self.clips, self.config, self.representation = clips, config, representation
         self.told, has_mirror = vocabulary.of_clips(clips)
-        self.has_mirror = has_mirror if shows_mirror_images(config, clips) else None
+        self.has_mirror = has_mirror if config.mirror else None
         # on the CPU: a batch and its length are decided without asking the device
         self._lengths = clips.lengths.cpu().numpy()
         self._orders: dict[int, Tensor] = {}
@@ -106,15 +106,6 @@ class ClipStream:
         # the batches in an order of their own, but for the last, which may be incomplete
         shuffled = np.random.default_rng(seed_of(self.config.seed, epoch, ORDER)).permutation(max(0, len(batches) - 1))
         return np.concatenate([order[:started], *(batches[i] for i in shuffled), *batches[-1:]])
-
-
-def shows_mirror_images(config: Config, clips: MotionClips) -> bool:
-    """Whether training mirrors clips: recordings only.
-
-    They are scarce, and a mirror doubles them, though it makes a left-hander of every right-hander and so half of all
-    people left-handed. A program makes as many clips as one likes, both hands in their true shares.
-    """
-    return config.mirror and clips.maker is None
 
 
 def corrupt(

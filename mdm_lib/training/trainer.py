@@ -23,7 +23,7 @@ from mdm_lib.reading import shown
 from mdm_lib.runtime import PRECISIONS, autocast, learning, pick_device, seed_of, seeded
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.objective import TimestepLossAverage, learning_rate, training_loss
-from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser, shows_mirror_images
+from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser
 from mdm_lib.words import known, plain_number
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
@@ -71,8 +71,7 @@ class Trainer:
         self.vocabulary = vocabulary_of(config.condition).fit(clips)
         with seeded(config.seed, self.device):
             self.representation, self.model = build(config, self.vocabulary, clips.skeleton)
-        with_mirror = shows_mirror_images(config, self.clips)
-        fit_normaliser(self.representation, self.clips, config.window_range[1], with_mirror)
+        fit_normaliser(self.representation, self.clips, config.window_range[1], config.mirror)
         self.stream = ClipStream(self.clips, config, self.vocabulary, self.representation)
         self.model.to(self.device).train()
         self.ema = copy.deepcopy(self.model).eval().requires_grad_(False)

@@ -98,11 +98,6 @@ def test_multimodality_leaves_lone_motions_out_and_needs_a_pair():
         measures.multimodality(features, torch.tensor([0, 1, 2]))
 
 
-def test_ks_distance_within_each_action():
-    a, b, labels = torch.tensor([1.0, 1, 2, 2]), torch.tensor([2.0, 2, 1, 1]), torch.tensor([4, 4, 7, 7])
-    assert measures.ks_distance(a, b) == 0 and measures.ks_distance(a, b, labels) == 1
-
-
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 60), other=st.integers(1, 60), whole=st.booleans())
 def test_ks_distance_against_scipy(seed, size, other, whole):

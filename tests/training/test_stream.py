@@ -10,10 +10,7 @@ from mdm_lib import PRESETS, InputError, load_clips
 from mdm_lib.conditions import vocabulary_of
 from mdm_lib.config import Config
 from mdm_lib.features.joints import RootVelocity
-from mdm_lib.training import Trainer
-from mdm_lib.training.stream import ClipStream, fit_normaliser
-
-TOY = Config(latent_dim=16, num_layers=1, num_heads=2, ff_size=32, num_frames=40)
+from mdm_lib.training.stream import ClipStream
 
 
 def stream_of(clips, **settings) -> ClipStream:
@@ -74,20 +71,3 @@ def test_bounds_that_exclude_the_models_own_length(bounds):
         Config(min_frames=shortest, num_frames=own, max_frames=longest)
     assert replace(PRESETS["tiny"], num_frames=20).window_range == (20, 120)
     assert Config(num_frames=40).window_range == (40, 40)
-
-
-def test_recordings_are_mirrored_and_what_a_program_makes_is_not(clips):
-    """A mirror would make half of its people left-handed."""
-    recordings = some_clips(label_names=("walk", "run"))
-    assert stream_of(recordings).has_mirror.all() and stream_of(recordings, mirror=False).has_mirror is None
-    assert stream_of(clips).has_mirror is None and stream_of(replace(clips, maker=None)).has_mirror.all()
-
-
-def test_the_normaliser_is_fitted_on_what_training_shows(clips):
-    few = clips.select(torch.arange(24))
-    means = [Trainer(each, TOY).representation.mean for each in (few, replace(few, maker=None))]
-    plain, doubled = RootVelocity(), RootVelocity()
-    fit_normaliser(plain, few, 40, with_mirror=False)
-    fit_normaliser(doubled, few, 40, with_mirror=True)
-    assert torch.equal(means[0], plain.mean) and torch.equal(means[1], doubled.mean)
-    assert not torch.equal(*means)

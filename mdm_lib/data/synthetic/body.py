@@ -171,23 +171,12 @@ class Body:
 
     def hold(self, side: float, point: Tensor, elbow=(0.3, -0.6, -0.7)) -> Hand:
         """The hand at a point; ``elbow`` is the direction in which the elbow points: outwards, up, forward."""
-        return Hand(point, rotate(self.facing, vec(side * torch.as_tensor(elbow[0]), *elbow[1:])))
+        return Hand(point, rotate(self.facing, vec(side * elbow[0], *elbow[1:])))
 
-    def reach(self, side: float, out, up, ahead, elbow=(0.3, -0.6, -0.7), frame: Tensor | None = None) -> Hand:
-        """The hand at a position relative to its shoulder, in arm lengths: outwards, up, forward.
-
-        ``frame``, such as ``chest``, is what these directions turn with; by default the person's heading.
-        """
-        frame = self.facing if frame is None else frame
+    def reach(self, side: float, out, up, ahead, elbow=(0.3, -0.6, -0.7)) -> Hand:
+        """The hand at a position relative to its shoulder, in arm lengths: outwards, up, forward."""
         place = self.actor.arm[..., None] * vec(side * torch.as_tensor(out), up, ahead)
-        pole = rotate(frame, vec(side * torch.as_tensor(elbow[0]), *elbow[1:]))
-        return Hand(self._shoulder(side) + rotate(frame, place), pole)
-
-    def on_thigh(self, side: float) -> Hand:
-        """The hand on its thigh, near the knee."""
-        name = "left" if side == LEFT else "right"
-        hip, knee = (self.joints[..., JOINT[f"{name}_{joint}"], :] for joint in ("hip", "knee"))
-        return self.hold(side, torch.lerp(hip, knee, 0.7) + vec(0, 0.07, 0), elbow=(0.6, -0.3, -0.8))
+        return self.hold(side, self._shoulder(side) + rotate(self.facing, place), elbow)
 
     def hang(self, side: float, swing=0.0, elbow=15.0, out=8.0) -> Hand:
         """The arm as a pendulum: ``swing`` forward, ``elbow`` bent, held ``out`` from the body (degrees)."""
@@ -223,12 +212,6 @@ def planted(side: float, out=0.10, ahead=0.11, up=0.0, heel=0.0, toes_out=10.0) 
 def stand(actor: Actor, sway=0.0, **pose) -> Body:
     """A person standing with the feet apart; ``sway`` (metres, + = left) shifts the weight from leg to leg."""
     return Body(actor, vec(sway + 0.02 * actor.drift(MOOD)[..., 0], 0, 0), both(planted), **pose)
-
-
-def seated(actor: Actor, ahead: float, **pose) -> Body:
-    """A person on a chair, the feet ``ahead`` of it, in leg lengths."""
-    feet = both(lambda side: planted(side, out=0.13, ahead=ahead * actor.leg, toes_out=8.0))
-    return Body(actor, vec(0, -0.5 * actor.leg - 0.025, 0), feet, **pose)
 
 
 def gait(actor: Actor, duty: float, width: float, lift, heel: dict, toe: dict) -> list[Foot]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mdm_lib.data.synthetic.actions import ACTIONS, PERFORMERS
-from mdm_lib.data.synthetic.body import GRAVITY, LEG, MAX_FRAMES, MOOD, Actor, rest_offsets
+from mdm_lib.data.synthetic.body import GRAVITY, LEFT, LEG, MAX_FRAMES, MOOD, RIGHT, Actor, rest_offsets
 from mdm_lib.data.synthetic.curves import vec
 from mdm_lib.data.synthetic.factors import estimate_factors
 from mdm_lib.errors import InputError
@@ -15,9 +15,6 @@ from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror, turn
 from mdm_lib.motion.skeleton import JOINT
 
 # ------------------------------------------------------------------------------------------------ the data set
-
-#: The share of people who use the side that right-handers use. Of real people it is about nine in ten.
-RIGHT_HANDED = 0.8
 
 
 def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
@@ -29,11 +26,10 @@ def synthetic_clips(num_clips: int = 1200, seed: int = 0) -> MotionClips:
 
         - ``scale`` (1 = 1.7 m); ``legs``, ``arms``, ``torso``, ``shoulders``: proportions around 1;
         - ``tempo`` cycles per second, ``phase`` at the first frame (0 to 1), ``amplitude`` around 1: length of
-          stride, height of jump, depth of chair, plate and cup, bend of trunk or elbow, turn of the wheel, reach of
+          stride, height of jump, depth of chair, bowl and cup, bend of trunk or elbow, turn of the wheel, reach of
           punch or throw, sway while phoning;
         - ``side``: +1 left, -1 right: the hand used to drink, eat, phone or throw, or a boxer's leading foot; 0 for
-          the two-sided actions. Four people of five are right-handed: they drink, eat and throw with the right hand,
-          phone with the left one and box with the left foot leading; the others are mirror images;
+          the two-sided actions;
         - ``heading`` radians about y, ``tiredness`` 0 (upright) to 1 (back and head bowed);
         - ``speed`` m/s and ``curvature`` (degrees to the left per metre for a person 1.7 m tall) of the path, 0 for
           people who stay in place; ``speed`` is stride × tempo, a product of uniform numbers.
@@ -72,7 +68,7 @@ def _draw_factors(draws: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """The factors ``[N]`` of ``synthetic_clips`` from uniform numbers ``[N, 12]``."""
     actions = [PERFORMERS[label] for label in labels]
     slowest, fastest = torch.tensor([a.tempo for a in actions]).unbind(1)
-    usual, stride = torch.tensor([a.side for a in actions]), torch.tensor([a.stride for a in actions])
+    one_sided, stride = torch.tensor([a.one_sided for a in actions]), torch.tensor([a.stride for a in actions])
     factors = {
         "scale": 0.88 + 0.24 * draws[:, 0],
         "legs": 0.94 + 0.12 * draws[:, 1],
@@ -82,7 +78,7 @@ def _draw_factors(draws: Tensor, labels: Tensor) -> dict[str, Tensor]:
         "tempo": torch.lerp(slowest, fastest, draws[:, 5]),
         "phase": draws[:, 6],
         "amplitude": 0.75 + 0.50 * draws[:, 7],
-        "side": torch.where(draws[:, 8] < RIGHT_HANDED, usual, 0.0 - usual),
+        "side": torch.where(draws[:, 8] < 0.5, LEFT, RIGHT).where(one_sided, 0.0),
         "heading": math.pi * (2 * draws[:, 9] - 1),
         "tiredness": draws[:, 10],
         "curvature": (24 * draws[:, 11] - 12) * (stride > 0),

@@ -4,8 +4,6 @@ The factors of a synthetic clip are known; a generated motion has only joints, s
 by synthesis. For each action ``READINGS`` names one curve that depends on them, such as the distance between a
 walker's feet. The generator gives this curve over a cycle for every tempo and amplitude, and the estimate is the tempo
 and amplitude whose curve is closest to that of the motion, by least squares. A little more than one cycle is enough.
-*sit* takes longer than the 60 frames of a window: there its tempo is read from how fast the pelvis goes down or up,
-with about twice the others' error.
 
 All motions are scaled to the standard person: lengths are divided by the body's size, times by its square root, which
 leaves gravity unchanged (Froude scaling: a small person's jump is shorter in time).
@@ -27,7 +25,7 @@ from mdm_lib.errors import InputError
 from mdm_lib.motion.geometry import FPS, face_forward, length_mask, mirror
 from mdm_lib.motion.skeleton import JOINT, NUM_JOINTS, bone_lengths
 
-MIN_FRAMES = 20  # one second; a quarter of a cycle of the slowest action
+MIN_FRAMES = 20  # one second; about half a cycle of the slowest actions
 #: Tempi are searched from the data's slowest / MARGIN to its fastest × MARGIN, since a model may be outside its range.
 MARGIN = 1.25
 NUM_TEMPI, NUM_PHASES, NUM_ZOOMS = 20, 20, 5  # the search grid, and how often its cell is halved

@@ -14,7 +14,7 @@ from mdm_lib.motion.geometry import FPS, mirror, turn
 from mdm_lib.motion.skeleton import BONES
 from mdm_lib.motion.windows import cut_windows
 
-NUM_FRAMES = 60  # what a model makes, and a cycle of all actions but sit, of which it is two thirds or more
+NUM_FRAMES = 60  # what a model makes, and hardly more than one cycle of the slowest
 
 
 def windows(clips):
@@ -65,12 +65,9 @@ def one_of_each():
 @pytest.mark.parametrize("shown", ["full clips", "windows", "noisy windows"])
 def test_tempo_and_amplitude_are_those_of_the_generator(clips, estimates, shown, action):
     rows = clips.labels == ACTIONS.index(action)
-    in_part = action == "sit" and shown != "full clips"  # tempo from how fast the pelvis goes down or up
-    for name, tolerance, least in (
-        ("tempo", 0.03 if in_part else 0.015, 0.9 if in_part else 0.97), ("amplitude", 0.07, 0.97),
-    ):  # fmt: skip
+    for name, tolerance in (("tempo", 0.015), ("amplitude", 0.07)):
         estimate, truth = estimates[shown][name][rows], clips.factors[name][rows]
-        assert torch.corrcoef(torch.stack([estimate, truth]))[0, 1] > least, name
+        assert torch.corrcoef(torch.stack([estimate, truth]))[0, 1] > 0.97, name
         assert (estimate - truth).abs().quantile(0.95) < tolerance, name
 
 
@@ -168,7 +165,7 @@ def test_a_motion_is_read_alike_alone_and_in_company(one_of_each):
 
 def test_every_action_has_a_reading_and_the_one_sided_tell_the_side():
     assert tuple(READINGS) == ACTIONS
-    assert [reading.leads is not None for reading in READINGS.values()] == [entry.side != 0 for entry in PERFORMERS]
+    assert [reading.leads is not None for reading in READINGS.values()] == [entry.one_sided for entry in PERFORMERS]
 
 
 def test_no_motions_have_no_factors():

@@ -75,16 +75,12 @@ def test_nobody_is_below_the_floor_and_feet_rest_on_it(clips):
     assert lowest.min() > 0.01 and lowest.max() < 0.03
 
 
-#: Metres a frame that no joint exceeds: 5 m/s, and more for a runner's legs and a thrower's hand (recordings: 10 m/s).
-FASTEST = {"run": 0.30, "throw": 0.38}
-
-
 @pytest.mark.parametrize("action", ACTIONS)
 def test_movement_is_smooth_and_feet_do_not_slide(clips, action):
     some = clips.select(clips.labels == ACTIONS.index(action))
     joints, valid = some.joints, some.mask[:, 2:]
     velocity = joints.diff(dim=1)
-    assert velocity.norm(dim=-1)[some.mask[:, 1:]].max() < FASTEST.get(action, 0.25)
+    assert velocity.norm(dim=-1)[some.mask[:, 1:]].max() < 0.25
     assert velocity.diff(dim=1).norm(dim=-1)[valid].max() < 0.20  # metres a frame²; a jumper's knees at take-off
 
     feet = joints[:, :, [LEFT_FOOT, RIGHT_FOOT]]
@@ -185,7 +181,6 @@ def correlation(estimates, truth):
 @pytest.mark.parametrize("action", ACTIONS)
 def test_tempo_and_amplitude_can_be_read_from_the_joints(clips, action):
     some = clips.select(clips.labels == ACTIONS.index(action))
-    some = some.select(some.lengths >= 0.9 * FPS / some.factors["tempo"].min())  # harmonics need most of a cycle
     tempo, motions = some.factors["tempo"], [j[:n] for j, n in zip(some.joints, some.lengths, strict=True)]
     assert correlation([estimate_tempo(m, tempo.min(), tempo.max()) for m in motions], tempo) > 0.9
     sized = [m / scale for m, scale in zip(motions, some.factors["scale"], strict=True)]
@@ -210,14 +205,6 @@ def test_side_can_be_read_from_the_joints(clips, action):
         higher = seen[:, LEFT_WRIST, 1].max() - seen[:, RIGHT_WRIST, 1].max()
         correct += bool((ahead if action == "boxing" else higher).sign() == side)
     assert correct >= 39  # of 40
-
-
-def test_four_of_five_are_right_handed(clips):
-    usual = {"drink": -1, "eat": -1, "phone": 1, "boxing": 1, "throw": -1}
-    sides = {n: clips.factors["side"][clips.labels == ACTIONS.index(n)] for n in usual}
-    share = torch.cat([side == usual[name] for name, side in sides.items()]).double().mean()
-    assert share == pytest.approx(0.8, abs=0.09)  # of 200
-    assert all((side == usual[name]).double().mean() > 0.6 for name, side in sides.items())
 
 
 def test_every_factor_is_spread_over_its_range(clips):
