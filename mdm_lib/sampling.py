@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from mdm_lib.motion.geometry import length_mask
 from mdm_lib.motion.skeleton import hold_bone_lengths
 from mdm_lib.runtime import PRECISIONS, autocast, check_defaults
 from mdm_lib.samplers import DEFAULT_SAMPLER, DEFAULT_SPACING, DenoisingStep, plan, sampler_of
-from mdm_lib.words import known, plain_seed
+from mdm_lib.words import known, plain_number, plain_seed, plain_whole
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,16 @@ class Sampling:
     timesteps: Sequence[int] | None = None
 
     def __post_init__(self):
-        for name in ("lengths", "timesteps"):
+        """Make everything plain: whole numbers where they must be whole, tuples of them, and no text."""
+        plain = {"num_steps": plain_whole, "num_frames": plain_whole, "eta": plain_number}
+        plain |= {
+            "lengths": partial(_whole_numbers, low=2),
+            "timesteps": _whole_numbers,
+            "guidance_interval": _whole_numbers,
+        }
+        for name, make in plain.items():
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(int(value) for value in getattr(self, name)))
+                object.__setattr__(self, name, make(SHOWN.get(name, name), getattr(self, name)))
 
     def planned(self, checkpoint: Checkpoint) -> "Sampling":
         """The same with nothing left open: steps, guidance and length are those of this model.
@@ -82,6 +90,16 @@ class Sampling:
         """What decides the motions, for files."""
         names = ("sampler", "timesteps", "eta", "guidance_scale", "guidance_interval", "seed", "precision")
         return {name: getattr(self, name) for name in names}
+
+
+#: What messages call a field, if not by its name: as the command line has it.
+SHOWN = {"num_steps": "steps", "num_frames": "frames"}
+
+
+def _whole_numbers(name: str, values, low: int = 0) -> tuple[int, ...]:
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise InputError(f"{name} is {values!r:.40}; give a list of whole numbers")
+    return tuple(plain_whole(name, value, low) for value in values)
 
 
 #: What a model is asked for: the name or id of an action, or several of them.
@@ -114,7 +132,7 @@ def sample(
     _check_number(len(told), num_samples, sampling.lengths)
     _warn_of_length(sampling.num_frames, checkpoint)
     device, num_frames = checkpoint.representation.mean.device, sampling.num_frames
-    told = told.to(device).repeat_interleave(num_samples, dim=0)
+    told = told.to(device).repeat_interleave(int(num_samples), dim=0)
     mask = None if sampling.lengths is None else length_mask(torch.tensor(sampling.lengths, device=device), num_frames)
     predict = guided(checkpoint.model.eval(), told, sampling.guidance_scale, sampling.guidance_interval, mask)
 
@@ -182,6 +200,7 @@ def hold_last_pose(motions: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _check_number(num_requests: int, num_samples: int, lengths: tuple[int, ...] | None) -> None:
+    plain_whole("num_samples", num_samples)
     if num_requests < 1:
         raise InputError("the list of what to do is empty; name at least one")
     if num_samples < 1:
@@ -214,8 +233,8 @@ def _check_frames(sampling: Sampling, checkpoint: Checkpoint) -> None:
     longest = len(model.positional_encoding.table) - 1 - model.condition.num_tokens  # the time has a place, too
     if not 2 <= num_frames <= longest:
         raise InputError(f"frames is {num_frames}; choose 2 to {longest} ({checkpoint.fps:g} frames are a second)")
-    if lengths and not 2 <= min(lengths) <= max(lengths) <= num_frames:
-        raise InputError(f"lengths go from {min(lengths)} to {max(lengths)}; choose 2 to {num_frames}, the frames made")
+    if lengths and max(lengths) > num_frames:
+        raise InputError(f"lengths go up to {max(lengths)}; choose 2 to {num_frames}, the frames made")
 
 
 def _check_guidance(sampling: Sampling, checkpoint: Checkpoint) -> None:

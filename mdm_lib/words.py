@@ -26,16 +26,29 @@ def plain_number(name: str, value) -> int | float:
     return number
 
 
+def plain_whole(name: str, value, low: float = -math.inf) -> int:
+    """``value`` as a Python integer; 1e4 is one, too.
+
+    Raises:
+        InputError: for anything but a whole number of at least ``low``.
+    """
+    number = plain_number(name, value)
+    if number != int(number) or number < low:
+        raise InputError(
+            f"{name} is {value!r:.40}; give a whole number" + (f", {low} or more" if low > -math.inf else "")
+        )
+    return int(number)
+
+
 def plain_seed(name: str, value) -> int:
     """``value`` as a seed that every generator takes.
 
     Raises:
         InputError: for anything but a whole number from 0 to 2^63 - 1.
     """
-    number = plain_number(name, value)
-    if not isinstance(number, int) or not 0 <= number <= MOST_SEED:
+    if (seed := plain_whole(name, value, 0)) > MOST_SEED:
         raise InputError(f"{name} is {value!r:.40}; give a whole number from 0 to 2^63 - 1")
-    return number
+    return seed
 
 
 def known(what: str, name: str, names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from mdm_lib.evaluation.scorecard import Scorecard, Scores, summarise
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.windows import random_windows
 from mdm_lib.sampling import Sampling, as_sampling, generate
-from mdm_lib.words import plain_seed
+from mdm_lib.words import plain_seed, plain_whole
 
 MAX_SAMPLES = 600
 NUM_SPLITS = 10
@@ -96,7 +96,8 @@ class Judge:
         measures: Sequence[Measure] | None = None,
     ):  # fmt: skip
         self.label_names, self.skeleton, self.fps = clips.label_names, clips.skeleton, clips.fps
-        self.recogniser, self.num_frames, self.maker = recogniser, num_frames, clips.maker
+        self.recogniser, self.maker = recogniser, clips.maker
+        self.num_frames, num_samples = plain_whole("num_frames", num_frames, 2), plain_whole("num_samples", num_samples)
         self.everything = judged_clips(clips)
         self.per_action = samples_per_action(self.everything, num_samples)
         self.training, held_out = clips.split()
@@ -275,6 +276,7 @@ def judge_for(
     """
     # what cannot be is refused before a minute is spent
     recogniser_seed = plain_seed("seed of the recogniser", recogniser_seed)
+    num_frames, num_samples = plain_whole("num_frames", num_frames, 2), plain_whole("num_samples", num_samples)
     samples_per_action(judged_clips(clips), num_samples)
     learnt_from = clips.maker.make(*RECOGNISER_CLIPS) if clips.maker else clips.split()[0]
     return Judge(clips, find_recogniser(learnt_from, num_frames, recogniser_seed, cache), num_frames, num_samples)
@@ -337,8 +339,7 @@ def evaluate(
             f"the checkpoint knows {', '.join(checkpoint.label_names)}; the data has "
             f"{', '.join(judge.label_names)}; give the data it was trained on"
         )
-    if num_seeds < 1:
-        raise InputError(f"num_seeds is {num_seeds}; it takes 1 at least, and 2 for an interval")
+    num_seeds = plain_whole("num_seeds", num_seeds, 1)
     sampling = replace(as_sampling(sampling, options).planned(checkpoint), num_frames=judge.num_frames)
     made, real = [], []
     splits = max(NUM_SPLITS, num_seeds)

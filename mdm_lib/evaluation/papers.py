@@ -20,6 +20,7 @@ from mdm_lib.motion.clips import MotionClips
 from mdm_lib.motion.geometry import FPS
 from mdm_lib.motion.skeleton import SMPL22, Skeleton
 from mdm_lib.sampling import Sampling, as_sampling
+from mdm_lib.words import plain_whole
 
 #: Repetitions and motions in each, of the papers.
 SEEDS, SAMPLES = 20, 1000
@@ -69,8 +70,7 @@ def evaluate_as_papers(
     """
     for what, each in (("checkpoint", checkpoint), ("data", clips)):
         _check(what, each.label_names, each.skeleton, each.fps)
-    if num_seeds < 1:
-        raise InputError(f"num_seeds is {num_seeds}; it takes 1 at least, and 2 for an interval")
+    num_seeds = plain_whole("num_seeds", num_seeds, 1)
     judge = Judge(clips, recogniser, NUM_FRAMES, num_samples, measures=OF_THE_RECOGNISER)
     num_samples = min(num_samples, len(judge.everything))
     sampling = replace(as_sampling(sampling, options).planned(checkpoint), num_frames=NUM_FRAMES)

@@ -21,6 +21,7 @@ from mdm_lib.files import write_atomically
 from mdm_lib.motion.clips import MotionClips
 from mdm_lib.runtime import is_first_process
 from mdm_lib.training.trainer import NonFiniteLoss, Trainer, agreed, train
+from mdm_lib.words import plain_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "mse", "vel", "lr")
 LATEST_EVERY_SECONDS = 300
@@ -131,6 +132,8 @@ def run_training(
         log_every, save_every: in steps; ``save_every=None`` is a sixth of the run.
         options: budget, device and precision, see ``mdm_lib.training.train``.
     """
+    log_every = plain_whole("log_every", log_every, 1)
+    save_every = None if save_every is None else plain_whole("save_every", save_every, 1)
     folder, trainer, last_saved = RunFolder(out), None, time.monotonic()
     begin = resume.resumable()["step"] if resume else 0
     held = folder.held() if is_first_process() else contextlib.nullcontext()

@@ -24,7 +24,7 @@ from mdm_lib.runtime import PRECISIONS, autocast, learning, pick_device, seed_of
 from mdm_lib.scheduler import NoiseScheduler
 from mdm_lib.training.objective import TimestepLossAverage, learning_rate, training_loss
 from mdm_lib.training.stream import Batch, ClipStream, corrupt, fit_normaliser
-from mdm_lib.words import known, plain_number
+from mdm_lib.words import known, plain_number, plain_whole
 
 #: A budget in minutes becomes a number of steps after this many measured ones.
 LONGEST_MINUTES = 366 * 24 * 60
@@ -58,7 +58,7 @@ class Trainer:
         guidance_scale: float = 1.0, device: torch.device | None = None, precision: str = "auto", compile: bool = False,
     ):  # fmt: skip
         self.config, self.precision = config, known("precision", precision, PRECISIONS)
-        self.total_steps = None if total_steps is None else plain_number("steps", total_steps)
+        self.total_steps = None if total_steps is None else plain_whole("steps", total_steps, 1)
         self.guidance_scale = plain_scale(guidance_scale)
         self.device = pick_device(device)
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -240,6 +240,12 @@ def train(
         device, so read it every N steps; ``.checkpoint()`` is what ``sample`` takes.
     """
     config = config if resume is None else resume.config
+    if sum(budget is not None for budget in (steps, epochs, minutes)) > 1:
+        raise InputError("give only one budget: steps=…, epochs=… or minutes=…")
+    steps, epochs = (
+        None if budget is None else plain_whole(name, budget, 1)
+        for name, budget in (("steps", steps), ("epochs", epochs))
+    )
     if minutes is not None and not 0 < plain_number("minutes", minutes) <= LONGEST_MINUTES:
         raise InputError(f"minutes is {minutes:g}; give more than 0, and at most {LONGEST_MINUTES:,} (a year)")
     if steps is None and minutes is None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -14,7 +15,9 @@ from mdm_lib import PRESETS, InputError, asset_path, generate, load_checkpoint, 
 from mdm_lib.commands.cli import main
 from mdm_lib.evaluation import judge_for
 from mdm_lib.evaluation.recogniser import train_recogniser
+from mdm_lib.sampling import Sampling
 from mdm_lib.training import Trainer
+from mdm_lib.training.run_folder import run_training
 
 MODEL = asset_path("synthetic.pth")
 SMALL = replace(PRESETS["tiny"], latent_dim=16, num_layers=1, num_heads=2, ff_size=32, num_timesteps=20)
@@ -65,6 +68,40 @@ def test_a_value_that_cannot_be_is_a_line_that_names_it(command, option, value, 
     words = option.removeprefix("--").replace("-", "_").split("_")
     assert any(word in last.lower() for word in [*words, value[:7].lower()] if word), last
     assert not list(tmp_path.rglob("*.pth")) and not list(tmp_path.rglob("*.npy"))
+
+
+NOT_WHOLE = [1.5, "2", "x", None, float("nan"), float("inf"), -1, True, [2], "²"]
+
+
+@pytest.mark.parametrize("value", NOT_WHOLE)
+def test_numbers_in_python_that_are_not_whole_or_none(value):
+    checkpoint, clips = load_checkpoint(MODEL), load_clips("synthetic:24")
+    calls = {
+        "num_samples": lambda: generate(checkpoint, "jump", value, num_steps=1),
+        "seed": lambda: generate(checkpoint, "jump", seed=value),
+        "lengths": lambda: generate(checkpoint, "jump", lengths=[value]),
+        "timesteps": lambda: generate(checkpoint, "jump", timesteps=[value]),
+        "log_every": lambda: list(run_training(clips, SMALL, "never", steps=2, log_every=value)),
+        "num_frames": lambda: judge_for(clips, value),
+    }
+    if value is not None:  # which says that it is left open
+        calls |= {
+            "steps": lambda: generate(checkpoint, "jump", num_steps=value),
+            "frames": lambda: generate(checkpoint, "jump", num_frames=value),
+            "guidance_interval": lambda: generate(checkpoint, "jump", guidance_interval=value),
+            "steps ": lambda: list(train(clips, SMALL, steps=value)),
+            "epochs": lambda: list(train(clips, SMALL, epochs=value)),
+            "save_every": lambda: list(run_training(clips, SMALL, "never", steps=2, save_every=value)),
+        }
+    for name, call in calls.items():
+        with pytest.raises(InputError, match=rf"^{name.strip()} (is|are|go)\b|^guidance_interval"):
+            call()
+
+
+def test_whole_numbers_may_be_written_as_others():
+    assert Sampling(num_steps=1e1, num_frames=torch.tensor(40), lengths=np.array([40])).lengths == (40,)
+    with pytest.raises(InputError, match="only one budget"):
+        list(train(load_clips("synthetic:24"), SMALL, steps=2, epochs=1))
 
 
 @pytest.mark.parametrize("value", ["x", "0", "-1", "²", "1.5", "99999999999999", "\x1b[31m"])
