@@ -116,8 +116,8 @@ def autocast(device: torch.device, precision: str = "auto", latent_dim: int | No
     if precision_name(device, precision, latent_dim) != "bfloat16":
         yield
         return
-    # on a CPU, the way back through torch's fused attention takes four times as long in bfloat16 as through plain
-    # products (torch 2.13, AVX512-BF16; benchmarks/training_step.py)
+    # on a CPU, the way back through torch's fused attention takes six times as long in bfloat16 as through plain
+    # products (torch 2.13, AVX512-BF16; docs/experiments.md)
     unfused = device.type == "cpu" and torch.is_grad_enabled()
     with (
         torch.autocast(device.type, torch.bfloat16),

@@ -78,3 +78,16 @@ def test_start_notebook_seeds_and_says_what_runs(capsys, monkeypatch):
 def test_alone_there_is_no_process_group():
     with runtime.process_group(CPU) as device:
         assert device == CPU and runtime.is_first_process()
+
+
+def test_training_in_bfloat16_on_a_cpu_takes_unfused_attention():
+    """The way back through torch's fused attention is many times slower there; without gradients it is the faster."""
+    q = torch.randn(2, 4, 8, 16, requires_grad=True)
+    with runtime.autocast(CPU, "bf16"):
+        assert "Flash" not in type(torch.nn.functional.scaled_dot_product_attention(q, q, q).grad_fn).__name__
+        assert not torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()  # as before
+    with torch.no_grad(), runtime.autocast(CPU, "bf16"):
+        assert torch.backends.cuda.flash_sdp_enabled()
+    with runtime.autocast(CPU, "fp32"):
+        assert "Flash" in type(torch.nn.functional.scaled_dot_product_attention(q, q, q).grad_fn).__name__
