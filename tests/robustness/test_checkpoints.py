@@ -56,8 +56,8 @@ def test_parts_of_another_kind(whole, tmp_path, part, version):
 
 
 def test_settings_of_another_kind(whole, tmp_path):
-    for setting in whole[1]["config"]:
-        for value in HOSTILE:
+    for number, setting in enumerate(whole[1]["config"]):
+        for value in HOSTILE if EFFORT > 1 else HOSTILE[number % 3 :: 3]:
             torch.save({**whole[1], "config": {**whole[1]["config"], setting: value}}, tmp_path / "m.pth")
             opened(tmp_path / "m.pth")
 
@@ -67,7 +67,7 @@ def test_flipped_bits_are_noticed(whole, tmp_path):
     content, random = whole[0].read_bytes(), np.random.default_rng(0)
     weights = load_checkpoint(whole[0]).model.state_dict()
     noticed = 0
-    for place in random.integers(0, 8 * len(content), 150 * EFFORT):
+    for place in random.integers(0, 8 * len(content), 100 * EFFORT):
         damaged = bytearray(content)
         damaged[place // 8] ^= 1 << (place % 8)
         (tmp_path / "m.pth").write_bytes(damaged)
