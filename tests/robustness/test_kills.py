@@ -21,7 +21,7 @@ from mdm_lib.training.run_folder import STOP_SIGNALS, RunFolder, resume_point
 
 EFFORT = int(os.environ.get("MDM_ROBUSTNESS", "1"))
 SEED = int(os.environ.get("MDM_SEED", "0"))
-STEPS = 60 + 40 * EFFORT  # so that there is time for all kills
+STEPS = 40 + 30 * EFFORT  # so that there is time for all kills
 RUN = ["train", "--data", "synthetic:48", "--batch-size", "8", "--save_every", "5", "--log_every", "5", "--lang", "en",
        "--steps", str(STEPS), "--seed", "3", "--dropout", "0.1"]  # fmt: skip
 

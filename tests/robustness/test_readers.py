@@ -131,7 +131,7 @@ def test_damaged_files(kind, tmp_path):
     random = np.random.default_rng(SEED)
     for file in sorted(tmp_path.iterdir()):  # the sidecar too
         content = file.read_bytes()
-        for _ in range(200 * EFFORT):
+        for _ in range(150 * EFFORT):
             file.write_bytes(damaged(content, random))
             outcome(read, tmp_path / name)
         file.write_bytes(content)
