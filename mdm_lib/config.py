@@ -11,7 +11,7 @@ RANGES = {
     "latent_dim": (1, 16384), "num_layers": (1, 1000), "num_heads": (1, 1024), "ff_size": (1, 65536),
     "dropout": (0, 0.999), "num_frames": (2, 5000),
     "min_frames": (0, 5000), "max_frames": (0, 5000), "num_timesteps": (1, 100_000), "batch_size": (1, 65536),
-    "lr": (0, 100), "final_lr": (0, 100), "warmup_steps": (0, 10**9), "weight_decay": (0, 100), "grad_clip": (0, 10**9),
+    "lr": (0, 100), "final_lr": (0, 100), "warmup_steps": (1, 10**9), "weight_decay": (0, 100), "grad_clip": (0, 10**9),
     "vel_weight": (0, 10**9), "cond_mask_prob": (0, 1), "ema_decay": (0, 1), "seed": (0, MOST_SEED),
 }  # fmt: skip
 
