@@ -148,7 +148,7 @@ def process_group(device: torch.device):
         torch.cuda.set_device(device)
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    except dist.DistError as error:
+    except RuntimeError as error:  # DistError is one; torch 2.6 raises the bare kind
         place = f"{os.environ.get('MASTER_ADDR')}, port {os.environ.get('MASTER_PORT')}"
         raise InputError(
             f"cannot join the other processes at {place}: {str(error).splitlines()[0][:200]}; start them by "
